@@ -1,0 +1,254 @@
+"""What flows between the stages.
+
+Conventions, everywhere:
+
+* Arrays are indexed row, column. Boxes are ``(left, top, right, bottom)``, half-open, int.
+* 255 is paper in pages, 255 is ink in masks and crops.
+* A picture that is not the page as loaded carries ``to_page``, a float64 (2, 3) affine
+  matrix that takes its (x, y, 1) pixel *corner* coordinates to those of the upright page.
+* N may be 0, with the right dtype. Values are text, never int.
+* A stage never writes into its argument.
+
+The way through::
+
+    file -> Page -> Ink -> Segments -> Glyphs -> probabilities -> Number -> Document
+       ingest   clean  segment  normalize  classify       assemble   pipeline
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = [
+    "CLASSES",
+    "NOT_A_DIGIT",
+    "Box",
+    "Digit",
+    "Document",
+    "Field",
+    "Glyphs",
+    "Ink",
+    "ModelId",
+    "Number",
+    "Page",
+    "PageReading",
+    "ReadError",
+    "Segments",
+    "Status",
+]
+
+Box = tuple[int, int, int, int]
+Status = Literal["ok", "review", "blank", "missing", "error"]
+
+CLASSES = "0123456789"
+NOT_A_DIGIT = 10  # the eleventh output of every model
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page as loaded: EXIF and PDF rotation applied, nothing else.
+
+    number: from 1.
+    pixels: uint8 (H, W) grey or (H, W, 3) RGB, 255 is paper.
+    dpi: pixels per inch, None where the file says nothing credible.
+    """
+
+    number: int
+    pixels: NDArray[np.uint8]
+    dpi: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """A page reduced to its ink: upright, straight, at working scale.
+
+    grey: uint8 (h, w), background flattened to 255 (paper), ink dark.
+    mask: uint8 (h, w), 255 where there is ink that is no ruled line, else 0.
+    lines: uint8 (h, w), 255 where a ruled line (of a box, a table, a rule to write on) runs.
+    to_page: float64 (2, 3), from pixels of this picture to those of the upright page.
+    page_size: (width, height) of the upright page in pixels.
+    rotation: 0, 90, 180 or 270, degrees clockwise by which the page as loaded was turned.
+    skew: degrees; positive where the text of the upright page runs downhill to the right.
+    """
+
+    grey: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    lines: NDArray[np.uint8]
+    to_page: NDArray[np.float64]
+    page_size: tuple[int, int]
+    rotation: int
+    skew: float
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A place on the page where one number stands.
+
+    kind: "cells" for a row of cells, "box" for one box around a number, "free" for a
+        number on open paper, "given" for a field named by a template.
+    box: in pixels of the ink picture.
+    cells: the cells' boxes from left to right; empty for the other kinds.
+    name: the template's name; empty where there is no template.
+    """
+
+    kind: Literal["cells", "box", "free", "given"]
+    box: Box
+    cells: tuple[Box, ...] = ()
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Fields and the pieces of ink in them: what may be a digit, before any is read.
+
+    A piece (atom) is a connected component, or a part of one where it may hold several
+    digits. A candidate is a run of neighbouring atoms of one field that may be one glyph:
+    the edges of the field's lattice.
+
+    fields: in reading order.
+    labels: int32 (h, w), 0 for background, k + 1 for atom k.
+    atom_boxes: int32 (A, 4), atoms sorted by field, then from left to right.
+    field: int32 (N,), the index of each candidate's field.
+    span: int32 (N, 2), the half-open range of atoms that make up each candidate.
+    boxes: int32 (N, 4), in pixels of the ink picture.
+    mark: uint8 (N,), the ASCII code of the separator (one of ``.,-/``) that the
+        candidate's size, place and shape allow it to be, 0 where none.
+    """
+
+    fields: tuple[Field, ...]
+    labels: NDArray[np.int32]
+    atom_boxes: NDArray[np.int32]
+    field: NDArray[np.int32]
+    span: NDArray[np.int32]
+    boxes: NDArray[np.int32]
+    mark: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Glyphs:
+    """The candidates of one page as one batch: what crosses from a worker to the parent.
+
+    number, page_size, dpi, rotation, skew, to_page: of the page, as in ``Page`` and ``Ink``.
+    fields: as in ``Segments``.
+    field, span, boxes, mark: as in ``Segments``; boxes in pixels of the ink picture.
+    crops: uint8 (N, 28, 28), in MNIST format, 255 is ink.
+    error: a sentence where the page could not be read, else empty; then N is 0.
+    """
+
+    number: int
+    page_size: tuple[int, int]
+    dpi: float | None
+    rotation: int
+    skew: float
+    to_page: NDArray[np.float64]
+    fields: tuple[Field, ...]
+    field: NDArray[np.int32]
+    span: NDArray[np.int32]
+    boxes: NDArray[np.int32]
+    mark: NDArray[np.uint8]
+    crops: NDArray[np.uint8]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    """One digit as read. box in pixels of the upright page; alternatives best first."""
+
+    value: str
+    confidence: float
+    box: Box
+    alternatives: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One number, or the row that stands for one that could not be read.
+
+    page: from 1. None where the whole document could not be read.
+    field: the template's name, or n1, n2, ... in reading order.
+    value: the digits, or the canonical form of a typed field.
+    text: what stands on the paper, with separators as written.
+    confidence: 0 to 1, the probability that the whole value is right.
+    box: in pixels of the upright page, None where there is no place.
+    message: why, for review, missing and error.
+    """
+
+    file: str
+    page: int | None
+    field: str
+    value: str
+    text: str
+    confidence: float
+    status: Status
+    box: Box | None = None
+    message: str = ""
+    digits: tuple[Digit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageReading:
+    """One page with the numbers read on it; rotation and skew in degrees as in ``Ink``."""
+
+    page: int
+    width: int
+    height: int
+    dpi: float | None
+    rotation: int
+    skew: float
+    numbers: tuple[Number, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadError:
+    """Why a document (page None) or one of its pages could not be read."""
+
+    page: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """The model a document was read with: its name and the SHA-256 of its file, in hex."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One file and all that was read in it.
+
+    file: relative to the input it was found under, "/" between parts.
+    sha256: of the file's bytes, in hex; empty where they could not be read.
+    pipeline: the pipeline's name.
+    """
+
+    file: str
+    sha256: str
+    pipeline: str
+    model: ModelId
+    pages: tuple[PageReading, ...] = ()
+    errors: tuple[ReadError, ...] = field(default=())
+
+    @property
+    def numbers(self) -> Iterator[Number]:
+        """The document's rows in reading order, those of its errors last."""
+        for page in self.pages:
+            yield from page.numbers
+        for error in self.errors:
+            yield Number(
+                file=self.file,
+                page=error.page,
+                field="",
+                value="",
+                text="",
+                confidence=0.0,
+                status="error",
+                message=error.message,
+            )
