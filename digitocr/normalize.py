@@ -1,0 +1,235 @@
+"""Stage 4: candidate glyphs become 28x28 pictures in MNIST format.
+
+MNIST's own recipe (LeCun, Bottou, Bengio & Haffner 1998, "Gradient-based learning applied
+to document recognition", section III.A): the digit is fitted, with its aspect kept, into a
+20x20 box by an antialiasing filter, and its centre of mass is put at the centre of a 28x28
+field. NIST's pens at 300 dpi come out two to three pixels wide. Finer strokes of other
+pens and scanners would fade away in the reduction, so they are first made that wide.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitocr.types import Ink, Segments
+
+__all__ = ["NORMALIZATION", "SIDE", "glyph", "normalize", "picture"]
+
+NORMALIZATION = "mnist-1"  # written into every model; changes whenever a crop's pixels would
+SIDE = 28
+_BOX = 20  # pixels; the longer side of the digit
+_WORK = 3 * _BOX  # strokes are widened at three times the final resolution
+_STROKE = 6.6  # pixels at that resolution: 2.2 of the final ones
+_FLOOR = 0.15  # of full ink; fainter than that is halo
+_SOLID = 0.85  # of the mean ink of the stroke; darker than that is full ink
+_LARGEST = 160  # pixels; larger single pictures are reduced first
+_FAINTEST = 14.0  # grey levels between ink and paper; less is an empty picture
+
+_CROSS = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
+_PENS = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (k, k)) for k in range(1, 9)]
+
+Grey = NDArray[np.uint8]
+
+
+def normalize(ink: Ink, segments: Segments) -> Grey:
+    """The candidates of one page as MNIST pictures.
+
+    A candidate keeps the grey ink of its own atoms and of one pixel around them, where
+    neither another atom nor a ruled line runs.
+
+    Returns uint8 (N, 28, 28), 255 is ink, one for each candidate of ``segments``.
+    """
+    crops = np.zeros((len(segments.boxes), SIDE, SIDE), np.uint8)
+    for crop, box, span in zip(crops, segments.boxes, segments.span, strict=True):
+        crop[:] = glyph(_own_ink(ink, segments.labels, box, span))
+    return crops
+
+
+def glyph(ink: Grey) -> Grey:
+    """One digit's ink in MNIST format.
+
+    ink: uint8 (h, w) of any size, 255 is ink, 0 is paper; any margin around the digit.
+    Returns uint8 (28, 28): the longer side of the ink is 20 pixels, its centre of mass at
+    the centre, strokes about two pixels wide or as wide as they were, and 255 the
+    strongest ink. All zeros where there is no ink.
+    """
+    ink = _contrast(ink)
+    left, top, width, height = cv2.boundingRect(ink)
+    if not width or not height:
+        return np.zeros((SIDE, SIDE), np.uint8)
+    ink = _fit(ink[top : top + height, left : left + width], _WORK)
+    ink = _fit(_widen(ink), _BOX)
+    return _centre(ink)
+
+
+def picture(pixels: Grey) -> Grey:
+    """The one digit of a picture, in MNIST format.
+
+    pixels: uint8 (H, W), (H, W, 3) or (H, W, 4) of any size, ink darker, lighter or of
+        another colour than the paper, a plain or evenly shaded paper, or transparency.
+    Returns uint8 (28, 28) as ``glyph``; specks, and what enters from the border beside
+    the digit, are left out. All zeros where there is nothing on the paper.
+    """
+    if min(pixels.shape[:2]) == 0:
+        return np.zeros((SIDE, SIDE), np.uint8)
+    return glyph(_main_ink(_distance_from_paper(_opaque(_at_most(pixels, _LARGEST)))))
+
+
+def _own_ink(
+    ink: Ink, labels: NDArray[np.int32], box: NDArray[np.int32], span: NDArray[np.int32]
+) -> Grey:
+    """uint8 (h, w): the grey ink of the atoms in ``span``, within one pixel of them."""
+    height, width = labels.shape
+    rows = slice(max(int(box[1]) - 2, 0), min(int(box[3]) + 2, height))
+    columns = slice(max(int(box[0]) - 2, 0), min(int(box[2]) + 2, width))
+    near = labels[rows, columns]
+    mine = cv2.inRange(near, int(span[0]) + 1, int(span[1]))
+    foreign = cv2.bitwise_or(cv2.inRange(near, 1, 2**31 - 1), ink.lines[rows, columns])
+    foreign[mine > 0] = 0
+    reach = cv2.dilate(mine, _CROSS)
+    reach[foreign > 0] = 0
+    return cv2.bitwise_and(cv2.bitwise_not(ink.grey[rows, columns]), reach)
+
+
+def _contrast(ink: Grey) -> Grey:
+    """Halo to 0, the body of the stroke to 255, its antialiased edge between them."""
+    strongest = float(ink.max(initial=0))
+    body = cv2.compare(ink, strongest / 2, cv2.CMP_GT)
+    solid = _SOLID * cv2.mean(ink, body)[0]
+    if solid < 1:
+        return np.zeros_like(ink)
+    gain = 255 / (solid * (1 - _FLOOR))
+    return cv2.addWeighted(ink, gain, ink, 0, -gain * _FLOOR * solid)
+
+
+def _fit(ink: Grey, side: int) -> Grey:
+    """The picture resized so that its longer side is ``side`` pixels."""
+    height, width = ink.shape
+    scale = side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(ink, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def _widen(ink: Grey) -> Grey:
+    """Strokes finer than MNIST's are made as wide; the picture grows by as much."""
+    pen = _PENS[min(max(round(_STROKE - _stroke_width(ink)), 0), len(_PENS) - 1)]
+    grown = len(pen) // 2 + 1
+    framed = cv2.copyMakeBorder(ink, grown, grown, grown, grown, cv2.BORDER_CONSTANT, value=0)
+    framed = cv2.dilate(framed, pen) if len(pen) > 1 else framed
+    left, top, width, height = cv2.boundingRect(framed)
+    return framed[top : top + height, left : left + width]
+
+
+def _stroke_width(ink: Grey) -> float:
+    """The mean width of the strokes in pixels: area over half the length of the outline."""
+    mask = cv2.copyMakeBorder(
+        cv2.compare(ink, 127, cv2.CMP_GT), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0
+    )
+    area = cv2.countNonZero(mask)
+    outline = area - cv2.countNonZero(cv2.erode(mask, _CROSS))
+    return 2 * area / max(outline, 1)
+
+
+def _centre(ink: Grey) -> Grey:
+    """uint8 (28, 28): the picture (at most 20x20) with its centre of mass at the centre."""
+    height, width = ink.shape
+    moments = cv2.moments(ink)
+    mass = max(moments["m00"], 1.0)
+    top = round(SIDE / 2 - 0.5 - moments["m01"] / mass)
+    left = round(SIDE / 2 - 0.5 - moments["m10"] / mass)
+    top = min(max(top, 0), SIDE - height)
+    left = min(max(left, 0), SIDE - width)
+    field = np.zeros((SIDE, SIDE), np.uint8)
+    field[top : top + height, left : left + width] = (
+        cv2.normalize(ink, None, 0, 255, cv2.NORM_MINMAX)
+        if ink.min() < ink.max()
+        else np.uint8(255)
+    )
+    return field
+
+
+def _at_most(pixels: Grey, side: int) -> Grey:
+    """The picture, reduced where its longer side is more than ``side`` pixels."""
+    scale = side / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    size = max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale))
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+
+
+def _opaque(pixels: Grey) -> Grey:
+    """uint8 (h, w, C), C 1 or 3: transparency laid on white, or taken as the ink itself
+    where the colour below it says nothing."""
+    if pixels.ndim == 2:
+        return pixels[:, :, None]
+    if pixels.shape[2] != 4:
+        return pixels
+    colour, alpha = pixels[:, :, :3].astype(np.float32), pixels[:, :, 3:].astype(np.float32) / 255
+    laid = colour * alpha + 255 * (1 - alpha)
+    if np.ptp(laid) < _FAINTEST <= np.ptp(pixels[:, :, 3]):  # white ink on nothing
+        laid = 255 * (1 - alpha)
+    return np.rint(laid).astype(np.uint8)
+
+
+def _distance_from_paper(pixels: Grey) -> Grey:
+    """uint8 (h, w): how far each pixel's colour is from the paper's, in grey levels.
+
+    The paper's colour is a plane over the picture, fitted to the pixels that lie near it,
+    starting from the median of all: of any crop with a margin, most is paper.
+    """
+    height, width, _channels = pixels.shape
+    rows, columns = -(-height // 32), -(-width // 32)  # a thousand pixels are enough to fit
+    few = pixels[rows // 2 :: rows, columns // 2 :: columns]
+    values = few.reshape(-1, few.shape[2]).astype(np.float32)
+    basis = _plane(height, width)[rows // 2 :: rows, columns // 2 :: columns].reshape(-1, 3)
+    paper: NDArray[np.float32] = np.broadcast_to(np.median(values, axis=0), values.shape)
+    for _ in range(3):
+        distance = np.abs(values - paper).max(axis=1)
+        level, _mask = cv2.threshold(_bytes(distance), 0, 255, cv2.THRESH_OTSU)
+        near = distance <= max(level, _FAINTEST / 2)
+        slopes = np.linalg.lstsq(basis[near], values[near], rcond=None)[0]
+        paper = basis @ slopes
+    return _bytes(np.abs(pixels - _plane(height, width) @ slopes).max(axis=2))
+
+
+def _plane(height: int, width: int) -> NDArray[np.float32]:
+    """float32 (h, w, 3): 1, x and y of each pixel, x and y from -1 to 1."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    return np.stack([np.ones_like(x), x, y], axis=2).astype(np.float32)
+
+
+def _bytes(values: NDArray[np.float32]) -> Grey:
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _main_ink(ink: Grey) -> Grey:
+    """The ink without paper grain, specks, and neighbours that come in from the border."""
+    _level, mask = cv2.threshold(ink, 0, 255, cv2.THRESH_OTSU)
+    if cv2.mean(ink, mask)[0] < _FAINTEST:
+        return np.zeros_like(ink)
+    count, labels, stats, centres = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    keep = np.zeros(count, np.uint8)
+    keep[1:] = 255 * _belongs(stats[1:], centres[1:], ink.shape)
+    own = cv2.dilate(keep[labels], _CROSS)
+    own[(labels > 0) & (keep[labels] == 0)] = 0
+    height, width = ink.shape
+    if not own[height // 4 : -(-3 * height // 4), width // 4 : -(-3 * width // 4)].any():
+        return np.zeros_like(ink)  # a frame, or its corner, around nothing
+    return cv2.bitwise_and(ink, own)
+
+
+def _belongs(
+    stats: NDArray[np.int32], centres: NDArray[np.float64], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Which components make up the digit: the main one, and no specks or neighbours."""
+    height, width = shape
+    left, top, w, h, area = stats.T
+    at_border = (left == 0) | (top == 0) | (left + w == width) | (top + h == height)
+    middle = np.array([width - 1, height - 1]) / 2
+    away = np.abs((centres - middle) / np.maximum(middle, 1)).max(axis=1)
+    main = np.argmax(np.hypot(w, h) * (1.2 - away) * np.where(at_border, 0.4, 1.0))
+    keep = ~at_border & (area >= 0.04 * area[main])
+    keep[main] = True
+    return np.asarray(keep)
