@@ -1,0 +1,111 @@
+"""2  page -> ink: background, noise, turn, skew, ink or paper, ruled lines."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitocr.paper import flatten, noise, to_grey
+from digitocr.recipe import CleanOptions
+from digitocr.rules import find_rules, remove_rules
+from digitocr.skew import measure_skew
+from digitocr.threshold import binarise, components, drop_specks
+from digitocr.types import Ink, Page
+
+__all__ = ["clean"]
+
+_MOST_ENLARGED = 2.5
+
+
+def clean(page: Page, options: CleanOptions) -> Ink:
+    """Reduce a page to its ink: upright, straight, at working scale, rules apart.
+
+    page: as loaded; not modified. Returns the ink with its map back to the page. A blank
+    page gives an empty mask. Raises nothing of its own.
+    """
+    scale = _working_scale(page, options)
+    grey, shrink = _shrink(to_grey(page.pixels), scale)
+    flat = flatten(grey, reach=round(120 * shrink / scale) if scale < 1 else 120)
+    skew = measure_skew(_sketch(flat), options.max_skew) if options.deskew else 0.0
+    height, width = page.pixels.shape[:2]
+    straight, to_page = _straighten(flat, shrink, scale, skew, (width, height))
+    mask = binarise(straight, noise(straight))
+    parts = components(mask)
+    mask = drop_specks(mask, parts, 6)
+    lines = np.zeros_like(mask)
+    if options.remove_lines and len(parts.boxes):
+        heights = parts.boxes[parts.areas >= 30, 3]
+        horizontal, vertical = find_rules(mask, float(np.median(heights)) if len(heights) else 20.0)
+        lines = horizontal | vertical
+        bare = remove_rules(mask, horizontal, vertical)
+        removed = cv2.dilate(mask & ~bare, np.ones((3, 3), np.uint8))
+        straight = np.where((removed > 0) & (bare == 0), np.uint8(255), straight)
+        mask = bare
+    return Ink(straight, mask, lines, to_page, (width, height), 0, skew)
+
+
+def _working_scale(page: Page, options: CleanOptions) -> float:
+    """By how much the page is reduced (below 1) or enlarged (above 1)."""
+    longer = max(page.pixels.shape[:2])
+    if page.dpi is not None:
+        # Never below the least side: a resolution may be claimed wrongly.
+        return min(1.0, max(options.working_dpi / page.dpi, options.min_side / longer))
+    if longer > options.max_side:
+        return options.max_side / longer
+    return min(_MOST_ENLARGED, max(1.0, options.min_side / longer))
+
+
+def _shrink(grey: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], float]:
+    """Reduce by a whole number of pixels, which is fast and exact; the warp does the rest."""
+    by = max(1, int(1 / scale))
+    if by == 1:
+        return grey, 1.0
+    height, width = grey.shape[0] // by, grey.shape[1] // by
+    whole = grey[: height * by, : width * by]
+    small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.uint8), 1.0 / by
+
+
+def _sketch(flat: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A small mask of the page, enough to see how its lines run."""
+    by = max(1, round(max(flat.shape) / 700))
+    size = (max(1, flat.shape[1] // by), max(1, flat.shape[0] // by))
+    small = cv2.resize(flat, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.compare(small, 200, cv2.CMP_LT), dtype=np.uint8)
+
+
+def _straighten(
+    flat: NDArray[np.uint8], shrink: float, scale: float, skew: float, size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Scale and rotate in one warp, on a canvas that holds the whole page.
+
+    Returns the picture and the map from its pixel corners to those of the page.
+    """
+    width, height = size
+    angle = np.deg2rad(skew)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) * scale
+    corners = (
+        np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64) @ turn.T
+    )
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    canvas = np.maximum(1, np.ceil(high - low - 1e-6)).astype(int)
+    shift = (canvas - (high - low)) / 2 - low
+    to_ink = np.vstack([np.column_stack([turn, shift]), [0, 0, 1]])
+    to_page = np.linalg.inv(to_ink)[:2]
+    # From the canvas's pixel centres to those of the shrunk page.
+    centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+    to_flat = np.diag([shrink, shrink, 1.0]) @ np.vstack([to_page, [0, 0, 1]])
+    back = np.linalg.inv(centre) @ to_flat @ centre
+    if canvas.tolist() == [flat.shape[1], flat.shape[0]] and np.allclose(back, np.eye(3)):
+        return flat, to_page
+    enlarged = scale / shrink > 1.2
+    picture = cv2.warpAffine(
+        flat,
+        back[:2],
+        (int(canvas[0]), int(canvas[1])),
+        flags=(cv2.INTER_CUBIC if enlarged else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=255,
+    )
+    return np.asarray(picture, dtype=np.uint8), to_page

@@ -1,0 +1,64 @@
+"""How far a page is turned out of the straight, by projection profiles.
+
+Postl (1986), "Detection of linear oblique structures and skew scan in digitized
+documents", on ink edges rather than on all ink and on both axes, so that pages that lie
+on their side and pages that hold ruled lines only are measured as well.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["measure_skew"]
+
+_POINTS = 12_000  # enough for a profile; more only cost time
+_FEWEST = 200  # points below which nothing is measured
+
+
+def measure_skew(mask: NDArray[np.uint8], limit: float) -> float:
+    """Degrees by which the lines run downhill to the right, 0.0 where nothing tells.
+
+    mask: uint8 (h, w), 255 is ink; a quarter of the page's scale is enough.
+    limit: the largest angle looked for, to either side, in degrees.
+    """
+    profiles = [_edges(mask), _edges(cv2.rotate(mask, cv2.ROTATE_90_CLOCKWISE))]
+    profiles = [points for points in profiles if len(points) >= _FEWEST]
+    if not profiles:
+        return 0.0
+    angle = 0.0
+    span, bin_size = limit, 2.0
+    for step, bin_size in ((0.5, 2.0), (0.1, 1.0), (0.025, 1.0)):
+        angles = np.arange(-span, span + step / 2, step) + angle
+        scores = sum(_sharpness(points, angles, bin_size) for points in profiles)
+        best = int(np.argmax(scores))
+        angle = float(angles[best])
+        span = 2 * step
+    return float(np.clip(angle, -limit, limit))
+
+
+def _edges(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 2) x and y, about the centre, of ink pixels with paper right below them."""
+    lower = (mask[:-1] > 0) & (mask[1:] == 0)
+    y, x = np.nonzero(lower)
+    points = np.stack([x - mask.shape[1] / 2, y - mask.shape[0] / 2], axis=1).astype(np.float32)
+    if len(points) > _POINTS:
+        picked = np.random.default_rng(0).choice(len(points), _POINTS, replace=False)
+        points = points[np.sort(picked)]
+    return points
+
+
+def _sharpness(
+    points: NDArray[np.float32], angles: NDArray[np.float64], bin_size: float
+) -> NDArray[np.float64]:
+    """(A,) how unevenly the points fall into lines at each angle; 0 is chance."""
+    radians = np.deg2rad(angles)[:, None].astype(np.float32)
+    across = points[:, 1] * np.cos(radians) - points[:, 0] * np.sin(radians)
+    bins = np.floor(across / bin_size).astype(np.int32)
+    bins -= bins.min()
+    count = int(bins.max()) + 1
+    bins += (np.arange(len(angles), dtype=np.int32) * count)[:, None]
+    profile = np.bincount(bins.ravel(), minlength=count * len(angles)).reshape(-1, count)
+    energy = (profile.astype(np.float64) ** 2).sum(axis=1)
+    return np.asarray(energy / len(points), dtype=np.float64)
