@@ -1,0 +1,91 @@
+"""Boxes ruled on the page: rows of cells, and single boxes around a number.
+
+A box is a stretch of paper that ruled lines close in. Boxes that stand side by side, are
+about as high and wide as each other and no wider than one character needs, are the cells
+of one number; a wider one may hold a whole number by itself.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitocr.types import Box
+
+__all__ = ["Regions", "enclosed", "rows_of_cells"]
+
+_LEAST_SIDE = 9  # pixels at working scale; a digit in a smaller box cannot be read
+_MOST_HEIGHT = 0.12  # of the page; higher boxes frame something else than one number
+_LEAST_FILL = 0.72  # of its bounding box; what is less is no rectangle
+_CELL_ASPECT = 1.45  # width to height; wider boxes hold more than one character
+
+
+class Regions:
+    """The stretches of paper between ruled lines.
+
+    labels: int32 (h, w), the region of each pixel; 0 on the lines.
+    boxes: int32 (B, 4), of the regions that are boxes of a size to write a number in.
+    """
+
+    def __init__(self, labels: NDArray[np.int32], boxes: NDArray[np.int32]) -> None:
+        self.labels = labels
+        self.boxes = boxes
+
+
+def enclosed(lines: NDArray[np.uint8]) -> Regions:
+    """Find the boxes in a line map, uint8 (h, w), 255 where a ruled line runs."""
+    paper = cv2.bitwise_not(cv2.dilate(lines, np.ones((3, 3), np.uint8)))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(paper, connectivity=4, ltype=cv2.CV_32S)
+    left, top, width, height, area = stats.T
+    page_height, page_width = lines.shape
+    inside = (left > 0) & (top > 0) & (left + width < page_width) & (top + height < page_height)
+    # The dilation above took a pixel off each side.
+    fits = (np.minimum(width, height) >= _LEAST_SIDE) & (height <= _MOST_HEIGHT * page_height)
+    full = area >= _LEAST_FILL * width * height
+    keep = inside & fits & full
+    keep[0] = False
+    boxes = np.stack([left, top, left + width, top + height], axis=1)[keep]
+    return Regions(np.asarray(labels, np.int32), boxes.astype(np.int32))
+
+
+def rows_of_cells(boxes: NDArray[np.int32]) -> list[list[Box]]:
+    """Group boxes, int32 (B, 4), into rows of two or more equal cells, each from left to right."""
+    width, height = (boxes[:, 2:] - boxes[:, :2]).T
+    cells = boxes[width <= _CELL_ASPECT * height]
+    cells = cells[np.lexsort((cells[:, 0], cells[:, 1]))]
+    rows: list[list[Box]] = []
+    taken = np.zeros(len(cells), bool)
+    for start in np.argsort(cells[:, 0], kind="stable"):
+        if not taken[start]:
+            row = _extend(cells, int(start), taken)
+            if len(row) > 1:
+                rows.append(row)
+    return rows
+
+
+def _extend(cells: NDArray[np.int32], start: int, taken: NDArray[np.bool_]) -> list[Box]:
+    """The row that begins with one cell: the next equal cell to the right, as long as there is."""
+    taken[start] = True
+    row = [start]
+    while True:
+        left, top, right, bottom = cells[row[-1]]
+        width, height = right - left, bottom - top
+        gap = cells[:, 0] - right
+        level = (abs(cells[:, 1] - top) <= 0.2 * height) & (
+            abs(cells[:, 3] - bottom) <= 0.2 * height
+        )
+        widths = cells[:, 2] - cells[:, 0]
+        alike = (widths <= 1.5 * width) & (width <= 1.5 * widths)
+        beside = (gap >= 0) & (gap <= 0.45 * width + 4)
+        found = np.flatnonzero(level & alike & beside & ~taken)
+        if not len(found):
+            return [_box(cells[index]) for index in row]
+        nearest = int(found[np.argmin(gap[found])])
+        taken[nearest] = True
+        row.append(nearest)
+
+
+def _box(row: NDArray[np.int32]) -> Box:
+    left, top, right, bottom = (int(edge) for edge in row)
+    return left, top, right, bottom

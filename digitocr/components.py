@@ -1,0 +1,84 @@
+"""Connected components of the ink as arrays, and the links between neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+__all__ = ["Components", "chains", "find_components", "neighbours"]
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The connected components of a mask, background left out.
+
+    labels: int32 (h, w), 0 for background, k + 1 for component k.
+    boxes: int32 (C, 4), left, top, right, bottom, half-open.
+    areas: int32 (C,), pixels of ink.
+    """
+
+    labels: NDArray[np.int32]
+    boxes: NDArray[np.int32]
+    areas: NDArray[np.int32]
+
+    @property
+    def widths(self) -> NDArray[np.int32]:
+        """int32 (C,), pixels."""
+        return self.boxes[:, 2] - self.boxes[:, 0]
+
+    @property
+    def heights(self) -> NDArray[np.int32]:
+        """int32 (C,), pixels."""
+        return self.boxes[:, 3] - self.boxes[:, 1]
+
+    @property
+    def centres(self) -> NDArray[np.int32]:
+        """int32 (C, 2), x and y of the middle of each box."""
+        return (self.boxes[:, :2] + self.boxes[:, 2:]) // 2
+
+
+def find_components(mask: NDArray[np.uint8]) -> Components:
+    """Label the 8-connected components of a uint8 (h, w) mask, 255 where there is ink."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
+    left, top, width, height, area = stats[1:].T.astype(np.int32)
+    boxes = np.stack([left, top, left + width, top + height], axis=1)
+    return Components(np.asarray(labels, np.int32), boxes, area)
+
+
+def neighbours(
+    boxes: NDArray[np.int32], reach: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of boxes that stand beside each other on one line of writing.
+
+    boxes: int32 (C, 4). reach: float (C,), pixels to the right of each box in which its
+    neighbour must begin. Returns two int64 (P,) arrays of indices, the first box of each
+    pair beginning left of the second. Two boxes share a line where they overlap in height
+    by half of the smaller one.
+    """
+    order = np.argsort(boxes[:, 0], kind="stable")
+    left, top, right, bottom = boxes[order].T
+    # For each box, the run of boxes in left-to-right order that begin within its reach.
+    last = np.searchsorted(left, right + reach[order], side="right")
+    counts = np.maximum(last - np.arange(len(order)) - 1, 0)
+    first = np.repeat(np.arange(len(order)), counts)
+    offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    second = first + 1 + offsets
+    shared = np.minimum(bottom[first], bottom[second]) - np.maximum(top[first], top[second])
+    least = np.minimum((bottom - top)[first], (bottom - top)[second])
+    level = shared * 2 >= least
+    return order[first[level]], order[second[level]]
+
+
+def chains(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int32]:
+    """int32 (count,): the number of the group that each of ``count`` things belongs to.
+
+    first, second: int64 (P,), the linked pairs.
+    """
+    links = coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
+    _, group = connected_components(links, directed=False)
+    return np.asarray(group, np.int32)

@@ -1,0 +1,232 @@
+"""Stage 3: ink -> fields, and the pieces of ink in them that may be digits.
+
+Fields are rows of cells, boxes around a number, and lines of writing on open paper that
+are no prose. The pieces are connected components, cut where several digits may touch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitocr.atoms import Piece, candidates, cut_touching, marks
+from digitocr.boxes import enclosed, rows_of_cells
+from digitocr.components import Components, find_components
+from digitocr.recipe import SegmentOptions
+from digitocr.textlines import find_lines, prose
+from digitocr.types import Box, Field, Ink, Segments
+
+__all__ = ["segment"]
+
+_MOST_IN_BOX = 24  # components; a box with more holds text
+_LEAST_IN_BOX = 0.22  # of the box's height: lower writing is a caption, not its number
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """A field with its components, and the height of its figures in pixels."""
+
+    field: Field
+    members: NDArray[np.int64]
+    height: float
+
+
+def segment(ink: Ink, options: SegmentOptions) -> Segments:
+    """Find the fields of a page and the candidates for their digits.
+
+    A page without any gives empty arrays of the right dtypes.
+    """
+    parts = find_components(ink.mask)
+    regions = enclosed(ink.lines)
+    centres = parts.centres
+    region = regions.labels[centres[:, 1], centres[:, 0]]
+    free = np.ones(len(parts.boxes), bool)
+    contents: list[_Content] = []
+    rows = rows_of_cells(regions.boxes) if options.cells else []
+    for row in rows:
+        contents += _cells_content(parts, row, free)
+    if options.boxes:
+        in_rows = {box for row in rows for box in row}
+        for box in (tuple(int(edge) for edge in box) for box in regions.boxes):
+            if box not in in_rows:
+                contents += _box_content(parts, box, free)
+    if options.free:
+        contents += _free_contents(parts, region, free)
+    contents.sort(key=lambda content: _reading_order(content.field.box))
+    return _lattice(parts, contents)
+
+
+def _reading_order(box: Box) -> tuple[int, int]:
+    """Rows from the top, then left to right; fields on about one level are one row."""
+    return (box[1] + box[3]) // 2 // max(1, (box[3] - box[1])), box[0]
+
+
+def _inside(parts: Components, box: Box, free: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The unclaimed components whose middle lies in a box."""
+    x, y = parts.centres.T
+    left, top, right, bottom = box
+    return np.flatnonzero((x >= left) & (x < right) & (y >= top) & (y < bottom) & free)
+
+
+def _cells_content(parts: Components, row: list[Box], free: NDArray[np.bool_]) -> list[_Content]:
+    """A row of cells with what is written in it."""
+    bounds = (row[0][0], min(c[1] for c in row), row[-1][2], max(c[3] for c in row))
+    members = _inside(parts, bounds, free)
+    height = float(np.median([bottom - top for _, top, _, bottom in row]))
+    members = members[parts.heights[members] >= 0.1 * height]
+    free[members] = False
+    return [_Content(Field("cells", bounds, tuple(row)), members, height)]
+
+
+def _box_content(parts: Components, box: Box, free: NDArray[np.bool_]) -> list[_Content]:
+    """A box with the one line written in it, or nothing where it holds text or is empty."""
+    members = _inside(parts, box, free)
+    if not 0 < len(members) <= _MOST_IN_BOX:
+        return []
+    height = float(np.percentile(parts.heights[members], 80))
+    if height < _LEAST_IN_BOX * (box[3] - box[1]):
+        return []
+    free[members] = False
+    return [_Content(Field("box", box), members, height)]
+
+
+def _free_contents(
+    parts: Components, region: NDArray[np.int32], free: NDArray[np.bool_]
+) -> list[_Content]:
+    """The lines on open paper that are no prose."""
+    loose = np.flatnonzero(free)
+    lines = find_lines(parts.boxes[loose], region[loose])
+    is_prose = prose(lines)
+    order = np.argsort(lines.line, kind="stable")
+    groups = np.split(loose[order], np.cumsum(np.bincount(lines.line))[:-1])
+    return [
+        _Content(Field("free", _ints(lines.boxes[number])), members, float(lines.height[number]))
+        for number, members in enumerate(groups)
+        if len(members) and not is_prose[number]
+    ]
+
+
+def _ints(box: NDArray[np.int32]) -> Box:
+    left, top, right, bottom = (int(edge) for edge in box)
+    return left, top, right, bottom
+
+
+def _lattice(parts: Components, contents: list[_Content]) -> Segments:
+    """Pieces and candidates of all fields, as one structure of arrays."""
+    labels = np.zeros_like(parts.labels)
+    atoms: list[Piece] = []
+    field: list[int] = []
+    spans: list[tuple[int, int]] = []
+    mark: list[NDArray[np.uint8]] = []
+    for number, content in enumerate(contents):
+        pieces = _pieces(parts, content)
+        runs = (
+            _cell_runs(content.field, pieces)
+            if content.field.cells
+            else candidates(pieces, content.height)
+        )
+        pieces_mark = _marks(parts, pieces, content)
+        for offset, piece in enumerate(pieces):
+            _paint(labels, parts, piece, len(atoms) + offset + 1)
+        spans += [(start + len(atoms), stop + len(atoms)) for start, stop in runs]
+        mark.append(np.array([pieces_mark[a] if b - a == 1 else 0 for a, b in runs], np.uint8))
+        field += [number] * len(runs)
+        atoms += pieces
+    atom_boxes = np.array([piece.box for piece in atoms], np.int32).reshape(-1, 4)
+    span = np.array(spans, np.int32).reshape(-1, 2)
+    return Segments(
+        fields=tuple(content.field for content in contents),
+        labels=labels,
+        atom_boxes=atom_boxes,
+        field=np.array(field, np.int32),
+        span=span,
+        boxes=_span_boxes(atom_boxes, span),
+        mark=np.concatenate([np.zeros(0, np.uint8), *mark]),
+    )
+
+
+def _span_boxes(atom_boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArray[np.int32]:
+    """int32 (N, 4): the box around the atoms of each span."""
+    boxes = np.zeros((len(span), 4), np.int32)
+    for index, (start, stop) in enumerate(span):
+        own = atom_boxes[start:stop]
+        boxes[index] = [*own[:, :2].min(axis=0), *own[:, 2:].max(axis=0)]
+    return boxes
+
+
+def _pieces(parts: Components, content: _Content) -> list[Piece]:
+    """The pieces of a field's components, from left to right."""
+    pieces: list[Piece] = []
+    for member in content.members:
+        box = parts.boxes[member]
+        left, top, right, bottom = box
+        ink = parts.labels[top:bottom, left:right] == member + 1
+        if content.field.cells:
+            pieces += _cut_at_cells(int(member), box, ink, content.field.cells)
+        else:
+            pieces += cut_touching(int(member), box, ink, content.height)
+    return sorted(pieces, key=lambda piece: piece.box[0])
+
+
+def _cut_at_cells(
+    member: int, box: NDArray[np.int32], ink: NDArray[np.bool_], cells: tuple[Box, ...]
+) -> list[Piece]:
+    """The component itself, or its parts where it reaches well into several cells."""
+    left, top, right, bottom = (int(edge) for edge in box)
+    edges = [(a[2] + b[0]) // 2 for a, b in zip(cells[:-1], cells[1:], strict=True)]
+    least = 0.25 * min(cell[2] - cell[0] for cell in cells)
+    columns = [edge - left for edge in edges if left + least < edge < right - least]
+    pieces = []
+    for start, stop in zip([0, *columns], [*columns, right - left], strict=True):
+        rows = np.flatnonzero(ink[:, start:stop].any(axis=1))
+        if len(rows):
+            bounds = (left + start, top + int(rows[0]), left + stop, top + int(rows[-1]) + 1)
+            pieces.append(Piece(member, bounds, whole=not columns))
+    return pieces
+
+
+def _cell_runs(field: Field, pieces: list[Piece]) -> list[tuple[int, int]]:
+    """One candidate for each cell with ink: all the pieces whose middle lies in it."""
+    edges = [(a[2] + b[0]) / 2 for a, b in zip(field.cells[:-1], field.cells[1:], strict=True)]
+    cell = np.searchsorted(edges, [(piece.box[0] + piece.box[2]) / 2 for piece in pieces])
+    order = np.argsort(cell, kind="stable")
+    pieces[:] = [pieces[index] for index in order]
+    bounds = np.searchsorted(cell[order], np.arange(len(field.cells) + 1))
+    return [
+        (int(start), int(stop))
+        for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+        if stop > start
+    ]
+
+
+def _paint(labels: NDArray[np.int32], parts: Components, piece: Piece, label: int) -> None:
+    """Write a piece's label on its pixels."""
+    left, top, right, bottom = piece.box
+    own = parts.labels[top:bottom, left:right] == piece.component + 1
+    labels[top:bottom, left:right][own] = label
+
+
+def _marks(parts: Components, pieces: list[Piece], content: _Content) -> NDArray[np.uint8]:
+    """The separator each piece may be; none in cells, where only digits stand."""
+    if content.field.cells or not pieces:
+        return np.zeros(len(pieces), np.uint8)
+    boxes = np.array([piece.box for piece in pieces], np.int32)
+    slants = np.array([_slant(parts, piece) if piece.whole else 0.0 for piece in pieces])
+    return marks(boxes, slants, content.height)
+
+
+def _slant(parts: Components, piece: Piece) -> float:
+    """Degrees by which a straight thin stroke leans to the right; 0 for any other shape."""
+    left, top, right, bottom = piece.box
+    if bottom - top < 1.2 * (right - left):
+        return 0.0
+    y, x = np.nonzero(parts.labels[top:bottom, left:right] == piece.component + 1)
+    if len(x) < 5:
+        return 0.0
+    (across, _), (shared, along) = np.cov(x, y)
+    straight = across - shared**2 / max(along, 1e-9)  # variance of x about the stroke's axis
+    if straight > 0.004 * (bottom - top) ** 2:
+        return 0.0
+    return float(np.degrees(np.arctan2(-shared, along)))

@@ -1,0 +1,103 @@
+"""Lines of writing on open paper, and which of them are prose.
+
+Components that stand beside each other with less than a letter's height between them form
+a line. A line of many words is prose, and so is a short line above or below prose of the
+same size, as the last of a paragraph is: a number inside a sentence is no field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitocr.components import chains, neighbours
+
+__all__ = ["TextLines", "find_lines", "prose"]
+
+_LINE_GAP = 1.6  # of the letters' height: wider gaps part what stands on one level
+_WORD_GAP = 0.35  # of the letters' height
+_PROSE_WORDS = 5  # a line of more words is a sentence
+_PITCH = 2.6  # of the letters' height: the most between the lines of one paragraph
+
+
+@dataclass(frozen=True, slots=True)
+class TextLines:
+    """Lines of writing.
+
+    line: int32 (C,), the line of each component.
+    boxes: int32 (L, 4), of each line.
+    height: float64 (L,), of its capitals and figures, pixels.
+    words: int32 (L,), how many words it has.
+    """
+
+    line: NDArray[np.int32]
+    boxes: NDArray[np.int32]
+    height: NDArray[np.float64]
+    words: NDArray[np.int32]
+
+
+def find_lines(boxes: NDArray[np.int32], region: NDArray[np.int32]) -> TextLines:
+    """Chain components into lines.
+
+    boxes: int32 (C, 4). region: int32 (C,), which stretch of paper between ruled lines
+    each stands on; components of two regions are never chained.
+    """
+    heights = (boxes[:, 3] - boxes[:, 1]).astype(np.float64)
+    first, second = neighbours(boxes, _LINE_GAP * heights)
+    # Neighbours differ in size as letters and commas do, not as a heading and a footnote.
+    ratio = heights[first] / heights[second]
+    gap = boxes[second, 0] - boxes[first, 2]
+    near = gap <= _LINE_GAP * np.minimum(1.5 * heights[second], heights[first])
+    small = np.minimum(heights[first], heights[second]) * 3 < np.maximum(
+        heights[first], heights[second]
+    )
+    joined = (region[first] == region[second]) & (near | small) & (ratio < 6) & (ratio > 1 / 6)
+    line = chains(len(boxes), first[joined], second[joined])
+    return _measure(boxes, heights, line)
+
+
+def _measure(
+    boxes: NDArray[np.int32], heights: NDArray[np.float64], line: NDArray[np.int32]
+) -> TextLines:
+    """Boxes, letter heights and word counts of lines."""
+    count = int(line.max(initial=-1)) + 1
+    bounds = np.zeros((count, 4), np.int32)
+    height = np.zeros(count, np.float64)
+    words = np.zeros(count, np.int32)
+    order = np.argsort(line, kind="stable")
+    for number, members in enumerate(np.split(order, np.cumsum(np.bincount(line))[:-1])):
+        own = boxes[members]
+        bounds[number] = [*own[:, :2].min(axis=0), *own[:, 2:].max(axis=0)]
+        height[number] = np.percentile(heights[members], 80)
+        words[number] = _count_words(own, height[number])
+    return TextLines(line, bounds, height, words)
+
+
+def _count_words(boxes: NDArray[np.int32], height: float) -> int:
+    """How many words the components of one line make, parted by gaps."""
+    order = np.argsort(boxes[:, 0])
+    reached = np.maximum.accumulate(boxes[order, 2])
+    gaps = boxes[order[1:], 0] - reached[:-1]
+    return 1 + int((gaps > _WORD_GAP * height).sum())
+
+
+def prose(lines: TextLines) -> NDArray[np.bool_]:
+    """bool (L,): which lines are sentences or parts of a paragraph."""
+    sentence = lines.words > _PROSE_WORDS
+    result = sentence.copy()
+    for index in np.flatnonzero(sentence):
+        result |= _same_paragraph(lines, int(index))
+    return result
+
+
+def _same_paragraph(lines: TextLines, index: int) -> NDArray[np.bool_]:
+    """Which lines stand right above or below one, in letters of its size."""
+    left, top, right, bottom = lines.boxes[index]
+    height = lines.height[index]
+    middle = (lines.boxes[:, 1] + lines.boxes[:, 3]) / 2
+    near = abs(middle - (top + bottom) / 2) <= _PITCH * height
+    alike = (lines.height <= 1.3 * height) & (height <= 1.3 * lines.height)
+    over = (lines.boxes[:, 0] < right) & (lines.boxes[:, 2] > left)
+    return near & alike & over & (lines.words > 1)
