@@ -1,0 +1,91 @@
+"""A file that is there whole or not at all, and standard output as a file.
+
+A reader of the output never sees half a table: it is written beside its place and moved
+there when it is complete and on the disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from digitocr.errors import OutputError
+
+__all__ = ["open_output", "writing"]
+
+
+@contextlib.contextmanager
+def open_output(out: str) -> Iterator[BinaryIO]:
+    """A binary file that takes the place of ``out`` when the block ends well.
+
+    When it ends with an exception, what stood there before stays. ``-`` is standard
+    output. Raises OutputError where the file cannot be written.
+    """
+    if out == "-":
+        yield sys.stdout.buffer
+        return
+    target = Path(os.path.realpath(out))  # through a link, which stays a link
+    with writing(out):
+        draft, file = _draft(target)
+    try:
+        yield file
+        with writing(out):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
+            draft.replace(target)
+            _settle(target.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):  # a full disk is told once
+            file.close()
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _draft(target: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside ``target``, with the permissions that one has or would have."""
+    if target.exists() and not target.is_file():
+        raise OSError(None, "there is something there that is no file")
+    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    file = draft.open("xb")
+    if target.exists():
+        shutil.copymode(target, draft)
+    return draft, file
+
+
+def _settle(folder: Path) -> None:
+    """Bring a folder's new entry to the disk, where the system can do that."""
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextlib.contextmanager
+def writing(out: str) -> Iterator[None]:
+    """Turn the failures of writing to ``out`` into an OutputError, in a clerk's words."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        _abandon_standard_output()
+        raise OutputError("whoever was reading the output stopped before its end") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        where = "standard output" if out == "-" else out
+        raise OutputError(f"{where} cannot be written: {reason}") from error
+
+
+def _abandon_standard_output() -> None:
+    """Point standard output at nothing: else Python complains as it flushes it at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
