@@ -1,0 +1,100 @@
+"""Documents cut into parts, prepared side by side, handed back in order.
+
+How many pages a document has is known once its first part is back; the rest is queued
+right behind it, ahead of the documents that follow. Only a window of parts is under way
+at any time, so that memory does not grow with the batch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from itertools import islice
+
+from digitocr.engines.local import Workers, outcome
+from digitocr.errors import DocumentError, TimedOut
+from digitocr.ingest import Source
+from digitocr.prepare import Part, failed_page, prepare
+from digitocr.recipe import Recipe
+
+__all__ = ["prepared_parts"]
+
+_PAGES = 4  # of one part: large enough to open a file seldom, small enough to share out
+_WINDOW = 4  # parts under way for each worker
+
+
+@dataclass(slots=True)
+class _Task:
+    """Some pages of one document. opens: its first part, which learns the page count."""
+
+    source: Source
+    first: int
+    count: int
+    opens: bool
+    future: Future[Part] | None = field(default=None, repr=False)
+
+
+def prepared_parts(
+    sources: Iterable[Source], recipe: Recipe, workers: Workers
+) -> Iterator[tuple[Source, Part]]:
+    """Prepare every page of every source; parts come in the order of sources and pages.
+
+    Each source gives at least one part. A part that its worker did not survive is tried
+    again page by page, so that it costs no page but the one at fault.
+    """
+    rest = iter(sources)
+    queue: deque[_Task] = deque()
+    window = _WINDOW * workers.jobs
+    while True:
+        queue.extend(
+            _Task(source, 0, _PAGES, opens=True)
+            for source in islice(rest, max(0, window - len(queue)))
+        )
+        if not queue:
+            return
+        for task in islice(queue, window):
+            _start(task, recipe, workers)
+        task = queue.popleft()
+        part, more = _finish(task)
+        queue.extendleft(reversed(more))
+        if part is not None:
+            yield task.source, part
+
+
+def _start(task: _Task, recipe: Recipe, workers: Workers) -> None:
+    """Hand a task to the workers, once."""
+    if task.future is None:
+        seconds = recipe.limits.page_seconds * task.count
+        task.future = workers.submit(
+            prepare, task.source.path, task.first, task.count, recipe, seconds=seconds
+        )
+
+
+def _finish(task: _Task) -> tuple[Part | None, list[_Task]]:
+    """A task's part, None where it must be tried in smaller tasks, and the tasks that follow."""
+    assert task.future is not None
+    try:
+        part = outcome(task.future)
+    except DocumentError as error:
+        return _retry(task, error)
+    if not task.opens:
+        return part, []
+    return part, [
+        _Task(task.source, first, _PAGES, opens=False)
+        for first in range(task.first + task.count, part.page_count, _PAGES)
+    ]
+
+
+def _retry(task: _Task, error: DocumentError) -> tuple[Part | None, list[_Task]]:
+    """After a crash: the pages one by one; a page that was alone is given up."""
+    if task.count > 1 and not isinstance(error, TimedOut):
+        singles = range(task.first, task.first + task.count)
+        tasks = [_Task(task.source, first, 1, opens=False) for first in singles]
+        tasks[0].opens = task.opens
+        return None, tasks[:1] if task.opens else tasks
+    if task.opens:
+        return Part(error=str(error)), []
+    pages = range(task.first, task.first + task.count)
+    return Part(pages=tuple(failed_page(index + 1, str(error)) for index in pages)), []

@@ -1,0 +1,143 @@
+"""The stages in order: files in, documents with their numbers out.
+
+    ingest -> clean -> segment -> normalize      in worker processes, page by page
+    classify                                     here, in batches across pages and documents
+    assemble                                     here, one Document per file, in order
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from digitocr.annotate import annotate
+from digitocr.assemble import assemble
+from digitocr.engines.local import Workers, outcome, usable_cores
+from digitocr.engines.parts import prepared_parts
+from digitocr.ingest import Source, find_documents
+from digitocr.prepare import Part
+from digitocr.recipe import Recipe, load_recipe
+from digitocr.resources import find_model, find_pipeline
+from digitocr.types import Document, Glyphs, PageReading, ReadError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from digitocr.classify import Classifier
+
+__all__ = ["Pipeline"]
+
+_MOST_WAITING = 32  # parts gathered for one batch, however few glyphs they have
+
+_Read = tuple[Source, Part, list["NDArray[np.float32]"]]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A way to read documents: a recipe and the model it reads with.
+
+    >>> pipeline = Pipeline.load("default")             # doctest: +SKIP
+    >>> for document in pipeline.read_all(["scans/"]):  # doctest: +SKIP
+    ...     for number in document.numbers:
+    ...         print(document.file, number.value, number.confidence)
+    """
+
+    recipe: Recipe
+    classifier: Classifier
+
+    @classmethod
+    def load(cls, name: str = "default", model: str = "", device: str = "auto") -> Pipeline:
+        """Load a pipeline by name or TOML file, with its model or another.
+
+        model: a name or a file, "" for the pipeline's own. device: auto, cpu or cuda.
+        Raises PipelineError or ModelError where one of them cannot be used.
+        """
+        recipe = load_recipe(find_pipeline(name))
+        path = find_model(model or recipe.model.name)
+        from digitocr.classify import Classifier  # loads torch
+
+        return cls(recipe, Classifier.load(path, device))
+
+    def read(self, path: str | Path) -> Document:
+        """Read one file."""
+        return next(self.read_all([path], jobs=1))
+
+    def read_all(self, inputs: Sequence[str | Path], jobs: int | None = None) -> Iterator[Document]:
+        """Read files and folders: one Document per file, in order.
+
+        jobs: worker processes, by default one for each processor. A file that cannot be
+        read gives a Document with its errors. Raises InputMissing, before anything is
+        read, where a path does not exist.
+        """
+        return self.read_sources(find_documents(inputs).documents, jobs)
+
+    def read_sources(
+        self, sources: Iterable[Source], jobs: int | None = None, overlay: Path | None = None
+    ) -> Iterator[Document]:
+        """Like ``read_all``, for documents already found.
+
+        overlay: a folder that each page is written to with its numbers drawn on it.
+        """
+        with Workers(jobs or usable_cores(), self.recipe.limits.worker_megabytes) as workers:
+            parts = prepared_parts(sources, self.recipe, workers)
+            for source, document in self._documents(parts):
+                if overlay and document.pages:
+                    pages = (source, document.pages, overlay, self.recipe.ingest)
+                    outcome(workers.submit(annotate, *pages))
+                yield document
+
+    def _documents(
+        self, parts: Iterable[tuple[Source, Part]]
+    ) -> Iterator[tuple[Source, Document]]:
+        """Classify and assemble prepared parts, which come in order."""
+        read = self._classified(parts)
+        for source, own in groupby(read, key=lambda item: item[0]):
+            yield source, self._document(source, own)
+
+    def _classified(self, parts: Iterable[tuple[Source, Part]]) -> Iterator[_Read]:
+        """Parts with the probabilities of each page's glyphs, batched across documents."""
+        waiting: list[tuple[Source, Part]] = []
+        crops = 0
+        for source, part in parts:
+            waiting.append((source, part))
+            crops += sum(len(page.crops) for page in part.pages)
+            if crops >= self.recipe.model.batch or len(waiting) >= _MOST_WAITING:
+                yield from self._classify(waiting)
+                waiting, crops = [], 0
+        yield from self._classify(waiting)
+
+    def _classify(self, parts: list[tuple[Source, Part]]) -> Iterator[_Read]:
+        """Classify the glyphs of several parts at once."""
+        pages = [page for _, part in parts for page in part.pages]
+        crops = [np.zeros((0, 28, 28), np.uint8), *(page.crops for page in pages)]
+        probabilities = self.classifier.probabilities(np.concatenate(crops))
+        edges = np.cumsum([len(page.crops) for page in pages])[:-1]
+        by_page = iter(np.split(probabilities, edges) if pages else [])
+        for source, part in parts:
+            yield source, part, [next(by_page) for _ in part.pages]
+
+    def _document(self, source: Source, own: Iterable[_Read]) -> Document:
+        """Assemble all parts of one document."""
+        document = Document(source.file, "", self.recipe.name, self.classifier.id)
+        pages: list[PageReading] = []
+        errors: list[ReadError] = []
+        for _, part, probabilities in own:
+            if part.error:
+                errors.append(ReadError(None, part.error))
+            for glyphs, page_probabilities in zip(part.pages, probabilities, strict=True):
+                if glyphs.error:
+                    errors.append(ReadError(glyphs.number, glyphs.error))
+                else:
+                    pages.append(self._page(source, glyphs, page_probabilities))
+            document = replace(document, sha256=part.sha256 or document.sha256)
+        return replace(document, pages=tuple(pages), errors=tuple(errors))
+
+    def _page(
+        self, source: Source, glyphs: Glyphs, probabilities: NDArray[np.float32]
+    ) -> PageReading:
+        return assemble(source.file, glyphs, probabilities, self.recipe.assemble)

@@ -1,0 +1,105 @@
+"""What a run says while it goes and when it ends; never a value read from a document."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from digitocr.types import Document
+
+__all__ = ["Run"]
+
+_SOME_FAILED = 3  # the exit status of a run with documents that could not be read
+
+
+class Run:
+    """Counts documents as they pass and reports on standard error.
+
+    quiet: nothing but errors. verbose: a line for each document. log_json: one JSON
+    object a line instead of sentences.
+    """
+
+    def __init__(self, quiet: bool = False, verbose: int = 0, log_json: bool = False) -> None:
+        self._quiet, self._verbose, self._log_json = quiet, verbose, log_json
+        self._started = time.monotonic()
+        self._counts: Counter[str] = Counter()
+
+    def skipped(self, paths: Sequence[Path]) -> None:
+        """Name the files in folders that are no documents."""
+        if not paths:
+            return
+        names = ", ".join(sorted(path.name for path in paths)[:5])
+        more = ", ..." if len(paths) > 5 else ""
+        files = "1 file is no document and was" if len(paths) == 1 else (
+            f"{len(paths)} files are no documents and were"
+        )  # fmt: skip
+        self._say(f"{files} left out: {names}{more}", event="skipped", files=len(paths))
+
+    def watched(self, documents: Iterable[Document], total: int) -> Iterator[Document]:
+        """The documents, counted and reported as they pass."""
+        for document in documents:
+            self._count(document)
+            yield document
+            self._progress(total)
+        self._clear_progress()
+
+    def finish(self) -> int:
+        """Say what was done; the run's exit status."""
+        counts = self._counts
+        seconds = time.monotonic() - self._started
+        shown = ("documents", "pages", "numbers", "review", "errors")
+        numbers = {name: counts[name] for name in shown}
+        rate = counts["pages"] / seconds if seconds else 0.0
+        sentence = ", ".join(f"{count} {_noun(name, count)}" for name, count in numbers.items())
+        self._say(
+            f"{sentence} in {seconds:.1f} s ({rate:.1f} pages per second)",
+            event="finished", seconds=round(seconds, 3), **numbers,
+        )  # fmt: skip
+        return _SOME_FAILED if counts["errors"] else 0
+
+    def _count(self, document: Document) -> None:
+        self._counts["documents"] += 1
+        self._counts["pages"] += len(document.pages)
+        for number in document.numbers:
+            self._counts["errors" if number.status == "error" else "numbers"] += 1
+            self._counts["review"] += number.status == "review"
+        for error in document.errors:
+            page = f" page {error.page}" if error.page else ""
+            self._say(
+                f"{document.file}{page}: {error.message}",
+                event="error", file=document.file, page=error.page, message=error.message,
+                always=True,
+            )  # fmt: skip
+        if self._verbose:
+            count = sum(1 for _ in document.numbers)
+            self._say(
+                f"{document.file}: {len(document.pages)} pages, {count} rows",
+                event="document", file=document.file, pages=len(document.pages), rows=count,
+            )  # fmt: skip
+
+    def _say(self, sentence: str, *, always: bool = False, **event: Any) -> None:
+        """One line on standard error."""
+        if self._quiet and not always:
+            return
+        self._clear_progress()
+        line = json.dumps(event) if self._log_json else f"digitocr: {sentence}"
+        print(line, file=sys.stderr, flush=True)
+
+    def _progress(self, total: int) -> None:
+        if sys.stderr.isatty() and not (self._quiet or self._log_json):
+            done, pages = self._counts["documents"], self._counts["pages"]
+            print(f"\r{done} of {total} documents, {pages} pages", end="", file=sys.stderr)
+
+    def _clear_progress(self) -> None:
+        if sys.stderr.isatty() and not (self._quiet or self._log_json):
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _noun(name: str, count: int) -> str:
+    """The counted thing, in the singular where there is one."""
+    return name.removesuffix("s") if count == 1 else name if name != "review" else "to review"
