@@ -1,0 +1,42 @@
+"""How many pixels an inch has, where a file can be believed."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["credible_dpi", "square_pixels"]
+
+_LOW, _HIGH = 72.0, 1200.0
+_MEANINGLESS = (72.0, 96.0)  # what programs write where they know nothing
+_CARD, _SHEET = 4.0, 24.0  # inches: no sheet that is scanned is longer than A2
+_MOST_OBLONG = 4.0  # down to across; fax has 2, or 2/3
+
+
+def credible_dpi(dpi: float, long_side: int) -> float | None:
+    """The resolution if it may be true of a scanned sheet, else None.
+
+    Cameras and programs write 72 or 96 where they know nothing, so those must give the sheet
+    (its longer side in pixels) a size that cheques and forms have.
+    """
+    if not _LOW <= dpi <= _HIGH:
+        return None
+    inches = long_side / dpi
+    usual = any(abs(dpi - value) < 0.5 for value in _MEANINGLESS)
+    return None if inches > _SHEET or (usual and inches < _CARD) else round(dpi, 2)
+
+
+def square_pixels(pixels: NDArray[np.uint8], across: float, down: float) -> NDArray[np.uint8]:
+    """Stretch a picture of oblong pixels (fax: 204 by 98 an inch) along its coarser side.
+
+    Left as it is where both resolutions agree within 2 % or cannot be true.
+    """
+    if min(across, down) < _LOW or max(across, down) > _HIGH:
+        return pixels
+    ratio = across / down
+    if 0.98 < ratio < 1.02 or not 1 / _MOST_OBLONG < ratio < _MOST_OBLONG:
+        return pixels
+    height, width = pixels.shape[:2]
+    size = (width, round(height * ratio)) if ratio > 1 else (round(width / ratio), height)
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR), np.uint8)
