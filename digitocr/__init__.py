@@ -10,7 +10,7 @@ from digitocr.types import Digit, Document, Number, PageReading
 if TYPE_CHECKING:
     from digitocr.pipeline import Pipeline
 
-__all__ = ["DigitocrError", "Digit", "Document", "Number", "PageReading", "Pipeline"]
+__all__ = ["Digit", "DigitocrError", "Document", "Number", "PageReading", "Pipeline"]
 __version__ = "0.1.0"
 
 

@@ -35,6 +35,8 @@ def annotate(
                 picture = Image.fromarray(draw(np.ascontiguousarray(upright), reading))
                 picture.save(stem.with_name(f"{stem.name}.p{reading.page}.png"), compress_level=1)
     except OSError as error:
-        raise OutputError(f"the overlays in {folder} cannot be written: {error.strerror}") from error
+        raise OutputError(
+            f"the overlays in {folder} cannot be written: {error.strerror}"
+        ) from error
     except DocumentError:
         return

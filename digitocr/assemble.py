@@ -111,7 +111,9 @@ def _figure_height(boxes: NDArray[np.int32], probabilities: NDArray[np.float32])
     heights = boxes[:, 3] - boxes[:, 1]
     likely = probabilities[:, :NOT_A_DIGIT].max(axis=1) > 0.5
     tall = heights >= 0.5 * heights.max()
-    return float(np.median(heights[likely & tall])) if (likely & tall).any() else float(heights.max())
+    return (
+        float(np.median(heights[likely & tall])) if (likely & tall).any() else float(heights.max())
+    )
 
 
 def _best_path(
@@ -147,7 +149,12 @@ def _best_path(
         path.append(index)
         stop = int(span[index, 0]) - first
     return [
-        _token(boxes[index], probabilities[index], _is_digit(index, digit, other, mark), int(mark[index]))
+        _token(
+            boxes[index],
+            probabilities[index],
+            _is_digit(index, digit, other, mark),
+            int(mark[index]),
+        )
         for index in reversed(path)
     ]
 
@@ -259,7 +266,8 @@ def _digit(token: _Token, glyphs: Glyphs) -> Digit:
     """A digit with its next best readings."""
     order = np.argsort(-token.probabilities[:NOT_A_DIGIT], kind="stable")
     others = tuple(
-        (CLASSES[index], float(token.probabilities[index])) for index in order[1 : 1 + _ALTERNATIVES]
+        (CLASSES[index], float(token.probabilities[index]))
+        for index in order[1 : 1 + _ALTERNATIVES]
     )
     return Digit(token.text, token.confidence, _on_page(token.box, glyphs), others)
 

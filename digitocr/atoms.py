@@ -8,6 +8,7 @@ fell apart; every such run is a candidate. Which candidates are digits is not de
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ __all__ = ["Piece", "candidates", "cut_touching", "marks"]
 
 _WIDE = 0.95  # of the line's height: wider components may hold several digits
 _CURSIVE = 4.5  # of the line's height: wider components are words or signatures
+_WAIST = 0.62  # of the line's height: digits that touch share no more than this
 _LEAST_PIECE = 0.28  # of the line's height: no piece of a cut is narrower
 _MOST_ATOMS = 4  # in one candidate
 _SMALL = 0.45  # of the line's height: lower glyphs are separators or specks
@@ -46,12 +48,12 @@ def cut_touching(
     width = right - left
     if not _WIDE * height < width < _CURSIVE * height or bottom - top < 0.5 * height:
         return whole
-    columns = _cut_columns(ink.sum(axis=0), height)
+    columns = _cut_columns(ink, height)
     if not columns:
         return whole
     edges = [0, *columns, width]
     pieces = []
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         rows = np.flatnonzero(ink[:, start:stop].any(axis=1))
         if len(rows):
             bounds = (left + start, top + int(rows[0]), left + stop, top + int(rows[-1]) + 1)
@@ -59,19 +61,21 @@ def cut_touching(
     return pieces
 
 
-def _cut_columns(profile: NDArray[np.int64], height: float) -> list[int]:
-    """Columns where a component is thinnest, apart by at least a narrow digit.
+def _cut_columns(ink: NDArray[np.bool_], height: float) -> list[int]:
+    """Columns where digits may touch, apart by at least a narrow digit.
 
-    profile: (w,), ink pixels in each column.
+    Where two digits touch, their outlines come together from above and below, also where
+    the strokes that meet are upright and the column is full of ink, as between two zeros.
     """
     least = max(2, round(_LEAST_PIECE * height))
-    smooth = np.convolve(profile, [0.25, 0.5, 0.25], mode="same")
-    limit = 0.6 * np.median(profile) + 0.05 * height
+    top = ink.argmax(axis=0)
+    bottom = ink.shape[0] - ink[::-1].argmax(axis=0)
+    extent = np.where(ink.any(axis=0), bottom - top, 0)
+    order = np.lexsort((ink.sum(axis=0), extent))
     columns: list[int] = []
-    for column in np.argsort(smooth, kind="stable"):
-        inside = least <= column <= len(profile) - least
-        apart = all(abs(column - other) >= least for other in columns)
-        if inside and apart and smooth[column] <= limit:
+    for column in order[extent[order] <= _WAIST * height]:
+        inside = least <= column <= len(extent) - least
+        if inside and all(abs(column - other) >= least for other in columns):
             columns.append(int(column))
     return sorted(columns)
 
@@ -158,7 +162,7 @@ def _small_mark(box: NDArray[np.int32], top: float, bottom: float) -> int:
     if 0.2 < place < 0.8 and width >= 1.5 * tall:
         return ord("-")
     if place <= 0.3:
-        return ord("'") if -0.3 < place else 0
+        return ord("'") if place > -0.3 else 0
     if place >= 0.6:
         low = lower > bottom + 0.12 * line or tall > 1.4 * width
         return (ord(",") if low else ord(".")) if place < 1.45 else 0

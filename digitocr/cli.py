@@ -101,7 +101,7 @@ def extract(
     run = Run(**messages)
     check_format(output, wide=wide)
     found = find_documents(inputs)
-    run.skipped(found.skipped)
+    run.skipped([source.file for source in found.skipped])
     reader = _load(pipeline, model, device)
     documents = reader.read_sources(found.documents, jobs, overlay=overlay)
     write(run.watched(documents, len(found.documents)), output, wide=wide)

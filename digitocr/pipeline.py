@@ -1,8 +1,8 @@
 """The stages in order: files in, documents with their numbers out.
 
-    ingest -> clean -> segment -> normalize      in worker processes, page by page
-    classify                                     here, in batches across pages and documents
-    assemble                                     here, one Document per file, in order
+ingest -> clean -> segment -> normalize      in worker processes, page by page
+classify                                     here, in batches across pages and documents
+assemble                                     here, one Document per file, in order
 """
 
 from __future__ import annotations
@@ -91,9 +91,7 @@ class Pipeline:
                     outcome(workers.submit(annotate, *pages))
                 yield document
 
-    def _documents(
-        self, parts: Iterable[tuple[Source, Part]]
-    ) -> Iterator[tuple[Source, Document]]:
+    def _documents(self, parts: Iterable[tuple[Source, Part]]) -> Iterator[tuple[Source, Document]]:
         """Classify and assemble prepared parts, which come in order."""
         read = self._classified(parts)
         for source, own in groupby(read, key=lambda item: item[0]):

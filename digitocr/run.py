@@ -7,13 +7,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 from digitocr.types import Document
 
 __all__ = ["Run"]
 
+_NAMED = 5  # files named in one message
 _SOME_FAILED = 3  # the exit status of a run with documents that could not be read
 
 
@@ -29,16 +30,11 @@ class Run:
         self._started = time.monotonic()
         self._counts: Counter[str] = Counter()
 
-    def skipped(self, paths: Sequence[Path]) -> None:
+    def skipped(self, files: Sequence[str]) -> None:
         """Name the files in folders that are no documents."""
-        if not paths:
-            return
-        names = ", ".join(sorted(path.name for path in paths)[:5])
-        more = ", ..." if len(paths) > 5 else ""
-        files = "1 file is no document and was" if len(paths) == 1 else (
-            f"{len(paths)} files are no documents and were"
-        )  # fmt: skip
-        self._say(f"{files} left out: {names}{more}", event="skipped", files=len(paths))
+        if files:
+            shown = ", ".join(files[:_NAMED]) + (", ..." if len(files) > _NAMED else "")
+            self._say(f"left out, no documents: {shown}", {"event": "skipped", "files": len(files)})
 
     def watched(self, documents: Iterable[Document], total: int) -> Iterator[Document]:
         """The documents, counted and reported as they pass."""
@@ -58,8 +54,8 @@ class Run:
         sentence = ", ".join(f"{count} {_noun(name, count)}" for name, count in numbers.items())
         self._say(
             f"{sentence} in {seconds:.1f} s ({rate:.1f} pages per second)",
-            event="finished", seconds=round(seconds, 3), **numbers,
-        )  # fmt: skip
+            {"event": "finished", "seconds": round(seconds, 3), **numbers},
+        )
         return _SOME_FAILED if counts["errors"] else 0
 
     def _count(self, document: Document) -> None:
@@ -72,17 +68,17 @@ class Run:
             page = f" page {error.page}" if error.page else ""
             self._say(
                 f"{document.file}{page}: {error.message}",
-                event="error", file=document.file, page=error.page, message=error.message,
+                {"event": "error", "file": document.file} | asdict(error),
                 always=True,
-            )  # fmt: skip
+            )
         if self._verbose:
             count = sum(1 for _ in document.numbers)
             self._say(
                 f"{document.file}: {len(document.pages)} pages, {count} rows",
-                event="document", file=document.file, pages=len(document.pages), rows=count,
-            )  # fmt: skip
+                {"event": "document", "file": document.file, "rows": count},
+            )
 
-    def _say(self, sentence: str, *, always: bool = False, **event: Any) -> None:
+    def _say(self, sentence: str, event: dict[str, Any], *, always: bool = False) -> None:
         """One line on standard error."""
         if self._quiet and not always:
             return

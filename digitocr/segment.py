@@ -7,19 +7,24 @@ are no prose. The pieces are connected components, cut where several digits may 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.atoms import Piece, candidates, cut_touching, marks
 from digitocr.boxes import enclosed, rows_of_cells
-from digitocr.components import Components, find_components
+from digitocr.components import Components, find_components, groups
 from digitocr.recipe import SegmentOptions
 from digitocr.textlines import find_lines, prose
 from digitocr.types import Box, Field, Ink, Segments
 
 __all__ = ["segment"]
 
+_LEAST_FIGURE = 9  # pixels at working scale; lower writing cannot be read
+_MOST_FIGURE = 0.15  # of the page's height; higher shapes are no figures
+_LEAST_IN_CELL = 0.1  # of the cell's height; less is a speck
+_LEAST_FIGURE_IN_CELL = 0.35  # of the cell's height
 _MOST_IN_BOX = 24  # components; a box with more holds text
 _LEAST_IN_BOX = 0.22  # of the box's height: lower writing is a caption, not its number
 
@@ -40,22 +45,32 @@ def segment(ink: Ink, options: SegmentOptions) -> Segments:
     """
     parts = find_components(ink.mask)
     regions = enclosed(ink.lines)
-    centres = parts.centres
-    region = regions.labels[centres[:, 1], centres[:, 0]]
-    free = np.ones(len(parts.boxes), bool)
+    region = regions.at(parts.centres)
+    free = _may_be_writing(parts)
     contents: list[_Content] = []
     rows = rows_of_cells(regions.boxes) if options.cells else []
     for row in rows:
         contents += _cells_content(parts, row, free)
     if options.boxes:
         in_rows = {box for row in rows for box in row}
-        for box in (tuple(int(edge) for edge in box) for box in regions.boxes):
+        for box in (_ints(edges) for edges in regions.boxes):
             if box not in in_rows:
                 contents += _box_content(parts, box, free)
     if options.free:
         contents += _free_contents(parts, region, free)
     contents.sort(key=lambda content: _reading_order(content.field.box))
     return _lattice(parts, contents)
+
+
+def _may_be_writing(parts: Components) -> NDArray[np.bool_]:
+    """bool (C,): what is neither a remnant of a rule nor a bar nor larger than any number."""
+    width, height = parts.widths, parts.heights
+    page_height, page_width = parts.labels.shape
+    rule = (width > 8 * height) | (height > 16 * width)
+    solid = (parts.areas > 0.8 * width * height) & (np.minimum(width, height) > 0.03 * page_height)
+    huge = (height > _MOST_FIGURE * page_height) | (width > 0.5 * page_width)
+    result: NDArray[np.bool_] = ~(rule | solid | huge)
+    return result
 
 
 def _reading_order(box: Box) -> tuple[int, int]:
@@ -71,13 +86,25 @@ def _inside(parts: Components, box: Box, free: NDArray[np.bool_]) -> NDArray[np.
 
 
 def _cells_content(parts: Components, row: list[Box], free: NDArray[np.bool_]) -> list[_Content]:
-    """A row of cells with what is written in it."""
+    """A row of cells with what is written in it; a box each where cells hold whole numbers."""
     bounds = (row[0][0], min(c[1] for c in row), row[-1][2], max(c[3] for c in row))
     members = _inside(parts, bounds, free)
     height = float(np.median([bottom - top for _, top, _, bottom in row]))
-    members = members[parts.heights[members] >= 0.1 * height]
-    free[members] = False
-    return [_Content(Field("cells", bounds, tuple(row)), members, height)]
+    members = members[parts.heights[members] >= _LEAST_IN_CELL * height]
+    if _one_character_each(parts, row, members, height):
+        free[members] = False
+        return [_Content(Field("cells", bounds, tuple(row)), members, height)]
+    return [content for box in row for content in _box_content(parts, box, free)]
+
+
+def _one_character_each(
+    parts: Components, row: list[Box], members: NDArray[np.int64], height: float
+) -> bool:
+    """Whether most written-in cells hold one character, not several side by side."""
+    tall = members[parts.heights[members] >= _LEAST_FIGURE_IN_CELL * height]
+    middle = parts.centres[tall, 0]
+    counts = np.array([((middle >= cell[0]) & (middle < cell[2])).sum() for cell in row])
+    return int((counts > 1).sum()) <= int((counts == 1).sum())
 
 
 def _box_content(parts: Components, box: Box, free: NDArray[np.bool_]) -> list[_Content]:
@@ -99,12 +126,12 @@ def _free_contents(
     loose = np.flatnonzero(free)
     lines = find_lines(parts.boxes[loose], region[loose])
     is_prose = prose(lines)
-    order = np.argsort(lines.line, kind="stable")
-    groups = np.split(loose[order], np.cumsum(np.bincount(lines.line))[:-1])
     return [
-        _Content(Field("free", _ints(lines.boxes[number])), members, float(lines.height[number]))
-        for number, members in enumerate(groups)
-        if len(members) and not is_prose[number]
+        _Content(
+            Field("free", _ints(lines.boxes[number])), loose[members], float(lines.height[number])
+        )
+        for number, members in enumerate(groups(lines.line))
+        if not is_prose[number] and lines.height[number] >= _LEAST_FIGURE
     ]
 
 
@@ -174,8 +201,8 @@ def _cut_at_cells(
     member: int, box: NDArray[np.int32], ink: NDArray[np.bool_], cells: tuple[Box, ...]
 ) -> list[Piece]:
     """The component itself, or its parts where it reaches well into several cells."""
-    left, top, right, bottom = (int(edge) for edge in box)
-    edges = [(a[2] + b[0]) // 2 for a, b in zip(cells[:-1], cells[1:], strict=True)]
+    left, top, right, _ = (int(edge) for edge in box)
+    edges = [(a[2] + b[0]) // 2 for a, b in pairwise(cells)]
     least = 0.25 * min(cell[2] - cell[0] for cell in cells)
     columns = [edge - left for edge in edges if left + least < edge < right - least]
     pieces = []
@@ -189,16 +216,12 @@ def _cut_at_cells(
 
 def _cell_runs(field: Field, pieces: list[Piece]) -> list[tuple[int, int]]:
     """One candidate for each cell with ink: all the pieces whose middle lies in it."""
-    edges = [(a[2] + b[0]) / 2 for a, b in zip(field.cells[:-1], field.cells[1:], strict=True)]
+    edges = [(a[2] + b[0]) / 2 for a, b in pairwise(field.cells)]
     cell = np.searchsorted(edges, [(piece.box[0] + piece.box[2]) / 2 for piece in pieces])
     order = np.argsort(cell, kind="stable")
     pieces[:] = [pieces[index] for index in order]
     bounds = np.searchsorted(cell[order], np.arange(len(field.cells) + 1))
-    return [
-        (int(start), int(stop))
-        for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
-        if stop > start
-    ]
+    return [(int(start), int(stop)) for start, stop in pairwise(bounds) if stop > start]
 
 
 def _paint(labels: NDArray[np.int32], parts: Components, piece: Piece, label: int) -> None:

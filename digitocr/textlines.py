@@ -12,11 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import chains, neighbours
+from digitocr.components import chains, groups, neighbours
 
 __all__ = ["TextLines", "find_lines", "prose"]
 
 _LINE_GAP = 1.6  # of the letters' height: wider gaps part what stands on one level
+_SIZES = 2.5  # how much higher one letter of a line may be than its neighbour
+_SURROUNDINGS = np.array([0.6, 0.4])  # of the letters' height, beside and above a line
 _WORD_GAP = 0.35  # of the letters' height
 _PROSE_WORDS = 5  # a line of more words is a sentence
 _PITCH = 2.6  # of the letters' height: the most between the lines of one paragraph
@@ -46,33 +48,50 @@ def find_lines(boxes: NDArray[np.int32], region: NDArray[np.int32]) -> TextLines
     """
     heights = (boxes[:, 3] - boxes[:, 1]).astype(np.float64)
     first, second = neighbours(boxes, _LINE_GAP * heights)
-    # Neighbours differ in size as letters and commas do, not as a heading and a footnote.
+    # Neighbours differ in size as letters do, not as a heading and a footnote.
     ratio = heights[first] / heights[second]
     gap = boxes[second, 0] - boxes[first, 2]
-    near = gap <= _LINE_GAP * np.minimum(1.5 * heights[second], heights[first])
-    small = np.minimum(heights[first], heights[second]) * 3 < np.maximum(
-        heights[first], heights[second]
-    )
-    joined = (region[first] == region[second]) & (near | small) & (ratio < 6) & (ratio > 1 / 6)
+    near = gap <= _LINE_GAP * np.minimum(_SIZES * heights[second], heights[first])
+    joined = (region[first] == region[second]) & near & (ratio < _SIZES) & (ratio > 1 / _SIZES)
     line = chains(len(boxes), first[joined], second[joined])
+    line = _take_in(_measure(boxes, heights, line))
     return _measure(boxes, heights, line)
+
+
+def _take_in(lines: TextLines) -> NDArray[np.int32]:
+    """int32 (C,): the line of each component after dots and dashes have joined theirs.
+
+    They are too small to be chained to a letter; what they stand next to or above is the
+    line of larger writing whose surroundings they lie in.
+    """
+    middle = (lines.boxes[:, :2] + lines.boxes[:, 2:]) / 2
+    reach = lines.height[:, None] * _SURROUNDINGS
+    low, high = lines.boxes[:, :2] - reach, lines.boxes[:, 2:] + reach
+    within = ((middle[:, None] >= low) & (middle[:, None] <= high)).all(axis=2)  # small, large
+    larger = lines.height[None, :] >= 2 * lines.height[:, None]
+    distance = abs(middle[:, None, 1] - middle[None, :, 1]) / np.maximum(lines.height, 1)
+    distance[~(within & larger)] = np.inf
+    nearest = distance.argmin(axis=1) if len(distance) else np.zeros(0, np.int64)
+    lone = ~np.isfinite(distance).any(axis=1)
+    nearest[lone] = np.flatnonzero(lone)
+    # A dot may have joined a dash that joined a letter.
+    return np.asarray(nearest[nearest][lines.line], np.int32)
 
 
 def _measure(
     boxes: NDArray[np.int32], heights: NDArray[np.float64], line: NDArray[np.int32]
 ) -> TextLines:
-    """Boxes, letter heights and word counts of lines."""
-    count = int(line.max(initial=-1)) + 1
-    bounds = np.zeros((count, 4), np.int32)
-    height = np.zeros(count, np.float64)
-    words = np.zeros(count, np.int32)
-    order = np.argsort(line, kind="stable")
-    for number, members in enumerate(np.split(order, np.cumsum(np.bincount(line))[:-1])):
+    """Boxes, letter heights and word counts of lines, which are numbered anew from 0."""
+    names, number_of = np.unique(line, return_inverse=True)
+    bounds = np.zeros((len(names), 4), np.int32)
+    height = np.zeros(len(names), np.float64)
+    words = np.zeros(len(names), np.int32)
+    for number, members in enumerate(groups(number_of)):
         own = boxes[members]
         bounds[number] = [*own[:, :2].min(axis=0), *own[:, 2:].max(axis=0)]
-        height[number] = np.percentile(heights[members], 80)
+        height[number] = np.sort(heights[members])[int(0.8 * (len(members) - 1) + 0.5)]
         words[number] = _count_words(own, height[number])
-    return TextLines(line, bounds, height, words)
+    return TextLines(number_of.astype(np.int32), bounds, height, words)
 
 
 def _count_words(boxes: NDArray[np.int32], height: float) -> int:
@@ -100,4 +119,5 @@ def _same_paragraph(lines: TextLines, index: int) -> NDArray[np.bool_]:
     near = abs(middle - (top + bottom) / 2) <= _PITCH * height
     alike = (lines.height <= 1.3 * height) & (height <= 1.3 * lines.height)
     over = (lines.boxes[:, 0] < right) & (lines.boxes[:, 2] > left)
-    return near & alike & over & (lines.words > 1)
+    result: NDArray[np.bool_] = near & alike & over & (lines.words > 1)
+    return result

@@ -1,0 +1,60 @@
+"""Components and their neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from digitocr.components import chains, find_components, neighbours
+
+
+def test_components_are_counted_with_their_boxes_and_areas() -> None:
+    mask = np.zeros((20, 30), np.uint8)
+    mask[2:6, 3:5] = 255
+    mask[10:12, 20:28] = 255
+    parts = find_components(mask)
+    assert parts.boxes.tolist() == [[3, 2, 5, 6], [20, 10, 28, 12]]
+    assert parts.areas.tolist() == [8, 16]
+    assert parts.widths.tolist() == [2, 8]
+    assert parts.heights.tolist() == [4, 2]
+
+
+def test_an_empty_mask_has_no_components_but_the_right_types() -> None:
+    parts = find_components(np.zeros((9, 7), np.uint8))
+    assert parts.boxes.shape == (0, 4)
+    assert parts.boxes.dtype == np.int32
+    assert parts.labels.dtype == np.int32
+
+
+def test_diagonal_pixels_are_one_component() -> None:
+    mask = np.zeros((6, 6), np.uint8)
+    np.fill_diagonal(mask, 255)
+    assert len(find_components(mask).boxes) == 1
+
+
+def test_neighbours_are_those_a_slow_look_at_every_pair_finds() -> None:
+    random = np.random.default_rng(0)
+    corner = random.integers(0, 300, (60, 2))
+    boxes = np.hstack([corner, corner + random.integers(3, 30, (60, 2))]).astype(np.int32)
+    reach = random.uniform(0, 40, 60)
+    pairs = set(zip(*(indices.tolist() for indices in neighbours(boxes, reach)), strict=True))
+    expected = set()
+    for a in range(60):
+        for b in range(60):
+            left = (boxes[a, 0], a) < (boxes[b, 0], b)
+            shared = min(boxes[a, 3], boxes[b, 3]) - max(boxes[a, 1], boxes[b, 1])
+            least = min(boxes[a, 3] - boxes[a, 1], boxes[b, 3] - boxes[b, 1])
+            if left and boxes[b, 0] <= boxes[a, 2] + reach[a] and 2 * shared >= least:
+                expected.add((a, b))
+    assert pairs == expected
+
+
+def test_chains_group_what_is_linked_directly_or_not() -> None:
+    group = chains(6, np.array([0, 1, 4]), np.array([1, 2, 5]))
+    assert group[0] == group[1] == group[2]
+    assert group[4] == group[5]
+    assert len({int(group[0]), int(group[3]), int(group[4])}) == 3
+
+
+def test_no_things_make_no_groups() -> None:
+    none = np.zeros(0, np.int64)
+    assert len(chains(0, none, none)) == 0
