@@ -9,6 +9,8 @@ pens and scanners would fade away in the reduction, so they are first made that 
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +32,7 @@ _FAINTEST = 14.0  # grey levels between ink and paper; less is an empty picture
 _CROSS = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
 _PENS = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (k, k)) for k in range(1, 9)]
 
-Grey = NDArray[np.uint8]
+Grey = NDArray[Any]  # uint8; OpenCV's types say less
 
 
 def normalize(ink: Ink, segments: Segments) -> Grey:
@@ -96,7 +98,7 @@ def _own_ink(
 def _contrast(ink: Grey) -> Grey:
     """Halo to 0, the body of the stroke to 255, its antialiased edge between them."""
     strongest = float(ink.max(initial=0))
-    body = cv2.compare(ink, strongest / 2, cv2.CMP_GT)
+    _half, body = cv2.threshold(ink, strongest / 2, 255, cv2.THRESH_BINARY)
     solid = _SOLID * cv2.mean(ink, body)[0]
     if solid < 1:
         return np.zeros_like(ink)
@@ -124,9 +126,8 @@ def _widen(ink: Grey) -> Grey:
 
 def _stroke_width(ink: Grey) -> float:
     """The mean width of the strokes in pixels: area over half the length of the outline."""
-    mask = cv2.copyMakeBorder(
-        cv2.compare(ink, 127, cv2.CMP_GT), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0
-    )
+    _half, mask = cv2.threshold(ink, 127, 255, cv2.THRESH_BINARY)
+    mask = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     area = cv2.countNonZero(mask)
     outline = area - cv2.countNonZero(cv2.erode(mask, _CROSS))
     return 2 * area / max(outline, 1)
@@ -142,11 +143,8 @@ def _centre(ink: Grey) -> Grey:
     top = min(max(top, 0), SIDE - height)
     left = min(max(left, 0), SIDE - width)
     field = np.zeros((SIDE, SIDE), np.uint8)
-    field[top : top + height, left : left + width] = (
-        cv2.normalize(ink, None, 0, 255, cv2.NORM_MINMAX)
-        if ink.min() < ink.max()
-        else np.uint8(255)
-    )
+    full = cv2.convertScaleAbs(ink, alpha=255 / max(int(ink.max()), 1))  # MinMax: paper is 0
+    field[top : top + height, left : left + width] = full
     return field
 
 
@@ -221,7 +219,7 @@ def _main_ink(ink: Grey) -> Grey:
 
 
 def _belongs(
-    stats: NDArray[np.int32], centres: NDArray[np.float64], shape: tuple[int, ...]
+    stats: NDArray[Any], centres: NDArray[Any], shape: tuple[int, ...]
 ) -> NDArray[np.bool_]:
     """Which components make up the digit: the main one, and no specks or neighbours."""
     height, width = shape

@@ -1,0 +1,99 @@
+"""Stage 5: pictures in MNIST format become calibrated probabilities, in batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from digitocr.errors import ModelError
+from digitocr.network import OUTPUTS, Net, build, fused
+from digitocr.normalize import NORMALIZATION, SIDE
+from digitocr.types import CLASSES, ModelId
+from digitocr.weights import Header, read_model
+
+__all__ = ["Classifier"]
+
+_BATCH = {"cpu": 128, "cuda": 8192}  # pictures; more gain nothing
+
+
+class Classifier:
+    """A trained model, ready to read.
+
+    id: its name and the SHA-256 of its file.
+    device: ``cpu`` or ``cuda``.
+    """
+
+    def __init__(self, net: Net, header: Header, id: ModelId, device: str) -> None:
+        self.id = id
+        self.device = device
+        self.header = header
+        self._net = fused(net).to(device).to(memory_format=torch.channels_last)
+        # Half the bits make twice the speed, where the processor has them in hardware.
+        self._half = device == "cuda" or _fast_bfloat16()
+
+    @classmethod
+    def load(cls, path: Path, device: str = "auto") -> Classifier:
+        """The model of a file, on ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
+
+        Raises ModelError where the file is missing, damaged, changed, for another network
+        or another normalisation, or where there is no such device.
+        """
+        header, tensors, sha256 = read_model(path)
+        if header.normalization != NORMALIZATION:
+            raise ModelError(
+                f"the model {path} was made for the normalisation '{header.normalization}', "
+                f"and this version reads with '{NORMALIZATION}'; train it again"
+            )
+        if header.classes != CLASSES:
+            raise ModelError(f"the model {path} was made for other classes than {CLASSES}")
+        net = _net(path, header, tensors)
+        return cls(net, header, ModelId(path.stem, sha256), _device(device))
+
+    def probabilities(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """How probable each digit is, and last that it is none.
+
+        crops: uint8 (N, 28, 28), 255 is ink, N may be 0.
+        Returns float32 (N, 11), calibrated; each row sums to 1.
+        """
+        result = np.empty((len(crops), OUTPUTS), np.float32)
+        step = _BATCH[self.device]
+        with torch.inference_mode():
+            for start in range(0, len(crops), step):
+                result[start : start + step] = self._batch(crops[start : start + step])
+        return result
+
+    def _batch(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """float32 (n, 11) for uint8 (n, 28, 28) that fit into one batch."""
+        pictures = torch.tensor(crops, device=self.device).view(-1, 1, SIDE, SIDE)
+        with torch.autocast(self.device, torch.bfloat16, enabled=self._half):
+            scores = self._net(pictures.float() / 255)
+        shares = torch.softmax(scores.float() / self.header.temperature, dim=1)
+        return np.asarray(shares.cpu().numpy(), np.float32)
+
+
+def _net(path: Path, header: Header, tensors: dict[str, NDArray[np.float32]]) -> Net:
+    """The network with the weights in place. Raises ModelError where they do not fit."""
+    try:
+        net = build(header.architecture, header.widths)
+        net.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()})
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise ModelError(f"the weights in {path} do not fit the network it names") from error
+    return net
+
+
+def _device(wanted: str) -> str:
+    """``cpu`` or ``cuda``. Raises ModelError where there is no CUDA and it was asked for."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ModelError("there is no CUDA device here; use --device cpu")
+    return wanted
+
+
+def _fast_bfloat16() -> bool:
+    """True where the processor multiplies bfloat16 numbers itself."""
+    supports = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(supports and supports())

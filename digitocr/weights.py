@@ -1,0 +1,108 @@
+"""Model files: weights as data, never code, with a header that says what they are for.
+
+A model is one safetensors file. Its header holds, as JSON, the network's architecture and
+widths, the normalisation its pictures had, its classes, its temperature, the training
+recipe, and the SHA-256 of its tensors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+from safetensors import numpy as tensors_in_numpy
+
+from digitocr.errors import ModelError, OutputError
+from digitocr.types import CLASSES
+
+__all__ = ["Header", "read_model", "write_model"]
+
+_KEY = "digitocr"  # of the header's entry in the file's metadata
+
+Tensors = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a model file says of itself.
+
+    architecture, widths: of the network, as ``network.build`` takes them.
+    normalization: the version of the preprocessing its pictures had.
+    classes: the digits in order of the outputs; the one after them is "not a digit".
+    temperature: by which scores are divided before the softmax (Guo et al. 2017).
+    recipe: the training recipe, all of it; training: seed, epochs, scores.
+    tensors: the SHA-256 of the tensors, in hex.
+    """
+
+    architecture: str
+    widths: tuple[int, ...]
+    normalization: str
+    classes: str = CLASSES
+    temperature: float = 1.0
+    recipe: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    tensors: str = ""
+
+
+def write_model(path: Path, header: Header, tensors: Mapping[str, NDArray[Any]]) -> None:
+    """Write a model file; its header gets the tensors' SHA-256. Raises OutputError."""
+    entries = asdict(header) | {"tensors": _digest(tensors)}
+    data = tensors_in_numpy.save(
+        {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()},
+        metadata={_KEY: json.dumps(entries, sort_keys=True)},
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(path.name + ".part")
+        unfinished.write_bytes(data)
+        unfinished.replace(path)  # a model file is whole or not there
+    except OSError as error:
+        raise OutputError(f"the model file {path} cannot be written: {error.strerror}") from error
+
+
+def read_model(path: Path) -> tuple[Header, Tensors, str]:
+    """The header, the tensors and the SHA-256 of the file.
+
+    Raises ModelError where the file is missing, cut short, changed, or no model of ours.
+    """
+    try:
+        data = path.read_bytes()
+        tensors: Tensors = tensors_in_numpy.load(data)
+    except OSError as error:
+        raise ModelError(f"the model file {path} cannot be read: {error.strerror}") from error
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise ModelError(f"the model file {path} is cut short or no model; get it again") from error
+    header = _header(path, data)
+    if header.tensors != _digest(tensors):
+        raise ModelError(f"the model file {path} was changed after it was made; get it again")
+    return header, tensors, hashlib.sha256(data).hexdigest()
+
+
+def _header(path: Path, data: bytes) -> Header:
+    """The header from the file's metadata. Raises ModelError where there is none."""
+    length = int.from_bytes(data[:8], "little")
+    try:
+        entries = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
+        header = Header(**(entries | {"widths": tuple(int(width) for width in entries["widths"])}))
+        if not 0 < float(header.temperature) < float("inf"):
+            raise ValueError("no temperature")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"the file {path} holds weights, but no model of digitocr") from error
+    return header
+
+
+def _digest(tensors: Mapping[str, NDArray[Any]]) -> str:
+    """The SHA-256 over all tensors' names, types, shapes and values, in hex."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {tensor.dtype.str} {tensor.shape}\n".encode())
+        digest.update(tensor.tobytes())
+    return digest.hexdigest()
