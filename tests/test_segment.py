@@ -1,0 +1,163 @@
+"""Pages are cut into fields, and fields into pieces that may be digits."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitocr.recipe import SegmentOptions
+from digitocr.segment import segment
+from digitocr.types import Ink, Segments
+
+
+def _ink(mask: NDArray[np.uint8], lines: NDArray[np.uint8] | None = None) -> Ink:
+    lines = np.zeros_like(mask) if lines is None else lines
+    height, width = mask.shape
+    return Ink(255 - mask, mask, lines, np.eye(2, 3), (width, height), rotation=0, skew=0.0)
+
+
+def _write(mask: NDArray[np.uint8], text: str, left: int, base: int, scale: float = 1.5) -> None:
+    cv2.putText(mask, text, (left, base), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 4)
+
+
+def _page() -> NDArray[np.uint8]:
+    return np.zeros((1000, 1400), np.uint8)
+
+
+def _segment(mask: NDArray[np.uint8], lines: NDArray[np.uint8] | None = None) -> Segments:
+    return segment(_ink(mask, lines), SegmentOptions())
+
+
+def _comb(left: int, top: int, cells: int) -> NDArray[np.uint8]:
+    lines = _page()
+    for index in range(cells):
+        cv2.rectangle(lines, (left + 50 * index, top), (left + 50 * (index + 1), top + 60), 255, 2)
+    return lines
+
+
+def test_a_row_of_cells_gives_one_candidate_for_each_digit() -> None:
+    mask = _page()
+    for index, digit in enumerate("781528989"):
+        _write(mask, digit, 112 + 50 * index, 348)
+    found = _segment(mask, _comb(100, 300, 9))
+    assert [field.kind for field in found.fields] == ["cells"]
+    assert len(found.fields[0].cells) == 9
+    assert len(found.boxes) == 9
+    assert not found.mark.any()
+
+
+def test_a_digit_of_two_parts_in_a_cell_is_one_candidate() -> None:
+    mask = _page()
+    _write(mask, "5", 112, 348)
+    mask[325:327] = 0  # the pen lifted
+    found = _segment(mask, _comb(100, 300, 3))
+    assert len(found.boxes) == 1
+    assert found.span.tolist() == [[0, len(found.atom_boxes)]]
+
+
+def test_a_stroke_that_reaches_into_the_next_cell_is_cut_between_them() -> None:
+    mask = _page()
+    cv2.line(mask, (110, 345), (190, 315), 255, 4)
+    found = _segment(mask, _comb(100, 300, 3))
+    assert len(found.boxes) == 2
+
+
+def test_an_empty_row_of_cells_is_a_field_without_candidates() -> None:
+    found = _segment(_page(), _comb(100, 300, 4))
+    assert [field.kind for field in found.fields] == ["cells"]
+    assert len(found.boxes) == 0
+
+
+def test_cells_that_hold_whole_numbers_are_a_box_each() -> None:
+    mask = _page()
+    for index in range(3):
+        _write(mask, "12", 102 + 50 * index, 340, scale=1.1)
+    found = _segment(mask, _comb(100, 300, 3))
+    assert [field.kind for field in found.fields] == ["box"] * 3
+
+
+def test_a_box_around_a_number_is_one_field() -> None:
+    mask, lines = _page(), _page()
+    cv2.rectangle(lines, (100, 300), (500, 380), 255, 2)
+    _write(mask, "48120663", 120, 360)
+    found = _segment(mask, lines)
+    assert [field.kind for field in found.fields] == ["box"]
+    assert len(found.atom_boxes) == 8
+
+
+def test_a_number_on_open_paper_is_a_field() -> None:
+    mask = _page()
+    _write(mask, "1025", 900, 100)
+    found = _segment(mask)
+    assert [field.kind for field in found.fields] == ["free"]
+    assert len(found.atom_boxes) == 4
+
+
+def test_fields_come_in_reading_order() -> None:
+    mask = _page()
+    _write(mask, "33", 100, 600)
+    _write(mask, "22", 900, 100)
+    _write(mask, "11", 100, 104)
+    lefts = [field.box[0] for field in _segment(mask).fields]
+    assert [left > 500 for left in lefts] == [False, True, False]
+
+
+def test_prose_is_no_field() -> None:
+    mask = _page()
+    for line in range(8):
+        _write(mask, "In 1984 we sold 12 hens and 7 geese to the mill for 350 crowns each year",
+               40, 100 + 34 * line, scale=0.9)  # fmt: skip
+    assert _segment(mask).fields == ()
+
+
+def test_touching_digits_have_a_candidate_each() -> None:
+    mask = _page()
+    cv2.ellipse(mask, (200, 300), (20, 30), 0, 0, 360, 255, 4)
+    cv2.ellipse(mask, (240, 300), (20, 30), 0, 0, 360, 255, 4)
+    _write(mask, "12", 300, 330, scale=2.2)
+    found = _segment(mask)
+    spans = {tuple(span) for span in found.span.tolist()}
+    assert {(0, 1), (1, 2)} <= spans
+    assert len(found.atom_boxes) == 4
+
+
+def test_labels_hold_each_atom_within_its_box() -> None:
+    mask = _page()
+    _write(mask, "1025", 900, 100)
+    found = _segment(mask)
+    for index, (left, top, right, bottom) in enumerate(found.atom_boxes):
+        y, x = np.nonzero(found.labels == index + 1)
+        assert (x.min(), y.min(), x.max() + 1, y.max() + 1) == (left, top, right, bottom)
+    assert set(np.unique(found.labels)) == {0, 1, 2, 3, 4}
+
+
+def test_a_blank_page_gives_nothing_of_the_right_types() -> None:
+    found = _segment(_page())
+    assert found.fields == ()
+    assert (found.boxes.shape, found.boxes.dtype) == ((0, 4), np.int32)
+    assert (found.span.shape, found.span.dtype) == ((0, 2), np.int32)
+    assert (found.field.shape, found.mark.dtype) == ((0,), np.uint8)
+
+
+def test_a_page_of_one_pixel_gives_nothing() -> None:
+    assert _segment(np.full((1, 1), 255, np.uint8)).fields == ()
+
+
+def test_what_an_option_turns_off_is_not_looked_for() -> None:
+    mask = _page()
+    _write(mask, "1025", 900, 100)
+    ink = _ink(mask, _comb(100, 300, 4))
+    only_free = segment(ink, SegmentOptions(cells=False, boxes=False))
+    only_cells = segment(ink, SegmentOptions(free=False))
+    assert [field.kind for field in only_free.fields] == ["free"]
+    assert [field.kind for field in only_cells.fields] == ["cells"]
+
+
+def test_the_ink_is_not_written_to() -> None:
+    mask = _page()
+    _write(mask, "1025", 900, 100)
+    ink = _ink(mask)
+    before = (ink.mask.copy(), ink.grey.copy(), ink.lines.copy())
+    segment(ink, SegmentOptions())
+    assert all(map(np.array_equal, before, (ink.mask, ink.grey, ink.lines)))
