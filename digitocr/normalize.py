@@ -138,8 +138,8 @@ def _centre(ink: Grey) -> Grey:
     height, width = ink.shape
     moments = cv2.moments(ink)
     mass = max(moments["m00"], 1.0)
-    top = round(SIDE / 2 - 0.5 - moments["m01"] / mass)
-    left = round(SIDE / 2 - 0.5 - moments["m10"] / mass)
+    top = round(SIDE / 2 - moments["m01"] / mass)
+    left = round(SIDE / 2 - moments["m10"] / mass)
     top = min(max(top, 0), SIDE - height)
     left = min(max(left, 0), SIDE - width)
     field = np.zeros((SIDE, SIDE), np.uint8)
