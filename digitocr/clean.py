@@ -10,12 +10,13 @@ from digitocr.paper import flatten, noise, to_grey
 from digitocr.recipe import CleanOptions
 from digitocr.rules import find_rules, remove_rules
 from digitocr.skew import measure_skew
-from digitocr.threshold import binarise, components, drop_specks
+from digitocr.threshold import binarise, character_height, drop_specks, stroke_width
 from digitocr.types import Ink, Page
 
 __all__ = ["clean"]
 
 _MOST_ENLARGED = 2.5
+_COARSE_GRAIN = 3.5  # grey levels; JPEG and paper stay below it
 
 
 def clean(page: Page, options: CleanOptions) -> Ink:
@@ -30,18 +31,14 @@ def clean(page: Page, options: CleanOptions) -> Ink:
     skew = measure_skew(_sketch(flat), options.max_skew) if options.deskew else 0.0
     height, width = page.pixels.shape[:2]
     straight, to_page = _straighten(flat, shrink, scale, skew, (width, height))
-    mask = binarise(straight, noise(straight))
-    parts = components(mask)
-    mask = drop_specks(mask, parts, 6)
+    straight, grain = _smooth(straight)
+    mask = binarise(straight, grain)
     lines = np.zeros_like(mask)
-    if options.remove_lines and len(parts.boxes):
-        heights = parts.boxes[parts.areas >= 30, 3]
-        horizontal, vertical = find_rules(mask, float(np.median(heights)) if len(heights) else 20.0)
-        lines = horizontal | vertical
-        bare = remove_rules(mask, horizontal, vertical)
-        removed = cv2.dilate(mask & ~bare, np.ones((3, 3), np.uint8))
-        straight = np.where((removed > 0) & (bare == 0), np.uint8(255), straight)
-        mask = bare
+    if options.remove_lines and mask.any():
+        rules = find_rules(straight, mask, character_height(mask), grain)
+        mask, lines = remove_rules(mask, rules)
+    mask = drop_specks(mask)
+    straight = _bleach(straight, mask, lines)
     return Ink(straight, mask, lines, to_page, (width, height), 0, skew)
 
 
@@ -109,3 +106,31 @@ def _straighten(
         borderValue=255,
     )
     return np.asarray(picture, dtype=np.uint8), to_page
+
+
+def _bleach(
+    grey: NDArray[np.uint8], mask: NDArray[np.uint8], lines: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    """The grey page with paper wherever there is no ink, nor the soft edge of any."""
+    edge = cv2.bitwise_and(cv2.dilate(mask, np.ones((3, 3), np.uint8)), cv2.bitwise_not(lines))
+    return np.asarray(cv2.bitwise_or(grey, cv2.bitwise_not(edge | mask)), dtype=np.uint8)
+
+
+def _smooth(grey: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    """The page without coarse grain, and the grain that is left.
+
+    The blur is as wide as the strokes stand: a halftone under broad strokes goes, thin
+    pens keep their loops. A stroke's width is seen once the grain is blurred away.
+    """
+    grain = noise(grey)
+    if grain < _COARSE_GRAIN:
+        return grey, grain
+    for sigma in (1.5, 2.5):
+        blurred = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), dtype=np.uint8)
+        if noise(blurred) < _COARSE_GRAIN:
+            break
+    sigma = stroke_width(binarise(blurred, noise(blurred))) / 6
+    if sigma < 0.5:
+        return grey, grain
+    smooth = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), dtype=np.uint8)
+    return smooth, noise(smooth)
