@@ -55,28 +55,51 @@ def _terminated(number: int, _: object) -> NoReturn:
 def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that reads pages."""
     for option in (
-        click.option("--pipeline", default="default", metavar="NAME|FILE.toml", show_default=True,
-                     help="How pages are read."),
+        click.option(
+            "--pipeline",
+            default="default",
+            metavar="NAME|FILE.toml",
+            show_default=True,
+            help="How pages are read.",
+        ),
         click.option("--model", default="", metavar="NAME|FILE", help="Read with another model."),
-        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto",
-                     show_default=True, help="Where digits are classified."),
-        click.option("--jobs", type=click.IntRange(min=1), metavar="N",
-                     help="Worker processes; by default one for each processor."),
+        click.option(
+            "--device",
+            type=click.Choice(["auto", "cpu", "cuda"]),
+            default="auto",
+            show_default=True,
+            help="Where digits are classified.",
+        ),
+        click.option(
+            "--jobs",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Worker processes; by default one for each processor.",
+        ),
         click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),
         click.option("-v", "--verbose", count=True, help="Say what is done with each document."),
         click.option("--log-json", is_flag=True, help="Messages as JSON, one object a line."),
-    ):  # fmt: skip
+    ):
         command = option(command)
     return command
 
 
 @digitocr_command.command()
 @click.argument("inputs", nargs=-1, required=True, type=_INPUT)
-@click.option("-o", "--output", required=True, metavar="OUT",
-              help="The table: .csv, .json, .jsonl or .parquet; - is standard output.")  # fmt: skip
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="OUT",
+    help="The table: .csv, .json, .jsonl or .parquet; - is standard output.",
+)
 @click.option("--wide", is_flag=True, help="One row for each page, one column for each field.")
-@click.option("--overlay", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
-              help="Also write each page with its boxes and values drawn.")  # fmt: skip
+@click.option(
+    "--overlay",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Also write each page with its boxes and values drawn.",
+)
 @_shared
 def extract(
     inputs: tuple[Path, ...],
@@ -110,8 +133,12 @@ def extract(
 
 @digitocr_command.command()
 @click.argument("path", type=_INPUT)
-@click.option("--truth", type=_INPUT, metavar="LABELS.csv",
-              help="Columns file, page, field, value: score documents against it.")  # fmt: skip
+@click.option(
+    "--truth",
+    type=_INPUT,
+    metavar="LABELS.csv",
+    help="Columns file, page, field, value: score documents against it.",
+)
 @_shared
 def evaluate(
     path: Path,
@@ -142,6 +169,80 @@ def evaluate(
         documents = reader.read_sources(found.documents, jobs)
         scores = score_documents(run.watched(documents, len(found.documents)), truth)
     click.echo(json.dumps(scores, indent=2))
+
+
+@digitocr_command.command()
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="MODEL",
+    help="The model file, .safetensors; its card and plots lie beside.",
+)
+@click.option(
+    "--recipe",
+    default="train-digits",
+    metavar="NAME|FILE.toml",
+    show_default=True,
+    help="What is trained and how: a file under pipelines/, or your own.",
+)
+@click.option(
+    "--mnist",
+    type=_INPUT,
+    metavar="DIR",
+    help="MNIST's IDX files; by default the recipe's, else they are downloaded.",
+)
+@click.option(
+    "--data",
+    multiple=True,
+    type=_INPUT,
+    metavar="DIR",
+    help="More digits: IDX files, or one folder for each class. May be given again.",
+)
+@click.option(
+    "--negatives",
+    multiple=True,
+    type=_INPUT,
+    metavar="DIR",
+    help="Pictures of what is no digit. May be given again.",
+)
+@click.option("--seed", default=0, show_default=True, help="Makes a training repeatable.")
+@click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="In place of the recipe's.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to train.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+def train(
+    output: Path,
+    recipe: str,
+    mnist: Path | None,
+    data: tuple[Path, ...],
+    negatives: tuple[Path, ...],
+    seed: int,
+    epochs: int | None,
+    device: str,
+    quiet: bool,
+) -> None:
+    """Train a recogniser; an interrupted training goes on where it was."""
+    from digitocr.resources import find_pipeline
+    from digitocr.training.train import run_training
+
+    run_training(
+        find_pipeline(recipe),
+        output,
+        data=data,
+        negatives=negatives,
+        seed=seed,
+        epochs=epochs,
+        device=device,
+        mnist=mnist,
+        report=(lambda line: None) if quiet else (lambda line: click.echo(line, err=True)),
+    )
 
 
 def _load(pipeline: str, model: str, device: str) -> Pipeline:
