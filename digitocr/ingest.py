@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digitocr.errors import UnsupportedFile
-from digitocr.ingest_files import Found, Source, find_documents, read_bytes, sniff
-from digitocr.ingest_pdf import Pdf
-from digitocr.ingest_picture import Picture
+from digitocr.formats.files import Found, Source, find_documents, read_bytes, sniff
+from digitocr.formats.pdf import Pdf, open_pdf
+from digitocr.formats.picture import Picture
+from digitocr.formats.poppler import Poppler
 from digitocr.recipe import IngestOptions
 from digitocr.types import Page
 
@@ -31,7 +32,7 @@ class OpenDocument:
 
     page_count: int
     sha256: str
-    _reader: Pdf | Picture
+    _reader: Pdf | Poppler | Picture
 
     def page(self, index: int) -> Page:
         """Decode a page, from 0; ``Page.number`` counts from 1.
@@ -57,11 +58,11 @@ def open_document(path: Path, options: IngestOptions) -> Iterator[OpenDocument]:
         yield OpenDocument(reader.page_count, hashlib.sha256(data).hexdigest(), reader)
 
 
-def _reader(data: bytes, options: IngestOptions) -> Pdf | Picture:
+def _reader(data: bytes, options: IngestOptions) -> Pdf | Poppler | Picture:
     kind = sniff(data)
     if kind is None:
         raise UnsupportedFile(
             "this is no PDF and no picture of a kind that is read here "
             "(TIFF, PNG, JPEG, JPEG 2000, BMP, WebP, GIF, PNM); save it as one of them"
         )
-    return Pdf(data, options) if kind == "PDF" else Picture(data, kind, options)
+    return open_pdf(data, options) if kind == "PDF" else Picture(data, kind, options)

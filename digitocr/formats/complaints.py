@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
-__all__ = ["caught_stderr"]
+__all__ = ["caught_stderr", "tells_of_damage"]
+
+_DAMAGE = re.compile(rb"Corrupt JPEG|Premature end|(Decode|Fax|JPEG|LZW|Read|TIFF|ZIP)\w*: ")
 
 _ONE_AT_A_TIME = threading.RLock()
 _MOST = 1 << 16  # bytes; a broken TIFF can say megabytes
@@ -51,3 +54,8 @@ def _duplicate(descriptor: int) -> int | None:
         return os.dup(descriptor)
     except OSError:
         return None
+
+
+def tells_of_damage(said: bytes) -> bool:
+    """Whether libjpeg or libtiff says that it could not decode all."""
+    return _DAMAGE.search(said) is not None

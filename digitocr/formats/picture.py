@@ -8,12 +8,10 @@ standard error of the process alone. What they say there is caught and taken ser
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import (
@@ -29,12 +27,14 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from digitocr.errors import DamagedFile, DocumentError, EmptyFile, TooLarge, UnsupportedFile
-from digitocr.ingest_resolution import credible_dpi, square_pixels
-from digitocr.ingest_stderr import caught_stderr
+from digitocr.errors import DamagedFile, DocumentError, EmptyFile, TooLarge
+from digitocr.formats.complaints import caught_stderr, tells_of_damage
+from digitocr.formats.jpeg import DAMAGED, decode_jpeg
+from digitocr.formats.modes import to_uint8
+from digitocr.formats.resolution import credible_dpi, square_pixels
 from digitocr.recipe import IngestOptions
 
-__all__ = ["Picture", "decode_jpeg", "decode_picture", "grey_if_grey"]
+__all__ = ["Picture", "decode_picture"]
 
 Pixels = NDArray[np.uint8]
 
@@ -51,10 +51,6 @@ _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
 }
 _ORIENTATION = 0x0112
 _NEW_SUBFILE_TYPE = 254
-_BITS_PER_SAMPLE = 258
-_PHOTOMETRIC = 262
-_COMPLAINTS = re.compile(rb"Corrupt JPEG|Premature end|(Decode|Fax|JPEG|LZW|Read|TIFF|ZIP)\w*: ")
-_DAMAGED = "the picture is damaged or cut short; scan or copy it again"
 
 
 class Picture:
@@ -201,107 +197,9 @@ def _pixels(image: ImageFile.ImageFile, data: bytes) -> Pixels:
         _open(data, "PNG").verify()
     with caught_stderr() as complaints:
         image.load()
-    if _COMPLAINTS.search(complaints()):
-        raise DamagedFile(_DAMAGED)
-    return _to_uint8(image)
-
-
-def decode_jpeg(data: bytes, mode: str) -> Pixels:
-    """Decode a JPEG of mode "L" or "RGB"; missing or broken data are errors.
-
-    Raises DamagedFile, UnsupportedFile.
-    """
-    if not _ends_well(data):
-        raise DamagedFile(_DAMAGED)
-    # The end mark makes libjpeg complain where data are missing, in place of waiting for more.
-    buffer = np.frombuffer(data + b"\xff\xd9", np.uint8)
-    flags = cv2.IMREAD_GRAYSCALE if mode == "L" else cv2.IMREAD_COLOR_RGB
-    with caught_stderr() as complaints:
-        pixels = cv2.imdecode(buffer, flags | cv2.IMREAD_IGNORE_ORIENTATION)
-    said = complaints()
-    if pixels is None or (_COMPLAINTS.search(said) and not _is_padding(said, data)):
-        raise DamagedFile(_DAMAGED)
-    decoded = np.asarray(pixels, np.uint8)
-    return decoded if mode == "L" else grey_if_grey(decoded)
-
-
-def _ends_well(data: bytes) -> bool:
-    """Whether a JPEG of several scans has its end mark; of a single one, libjpeg can tell."""
-    start = data.rfind(b"\xff\xda")
-    return data.rfind(b"\xff\xd9") > start or data.find(b"\xff\xda") == start
-
-
-def _is_padding(said: bytes, data: bytes) -> bool:
-    """Whether all that libjpeg complains of are filling bytes before the end mark."""
-    match = re.fullmatch(
-        rb"\s*Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9\s*", said
-    )
-    if match is None:
-        return False
-    end = data.rfind(b"\xff\xd9")
-    return not data[end - int(match[1]) : end].strip(b"\0\xff")
-
-
-def grey_if_grey(pixels: Pixels) -> Pixels:
-    """One channel of an RGB picture whose channels are all alike, else the picture."""
-    for look in (pixels[::16, ::16], pixels):  # nearly all colour shows in the first, cheap look
-        red, green, blue = (look[:, :, channel] for channel in range(3))
-        if not (np.array_equal(red, green) and np.array_equal(green, blue)):
-            return pixels
-    return np.ascontiguousarray(pixels[:, :, 1])
-
-
-def _to_uint8(image: Image.Image) -> Pixels:
-    """Any mode of Pillow's as uint8: 16 bits scaled, alpha on white paper, palettes looked up."""
-    mode = image.mode
-    if mode in ("F", "I") or mode.startswith("I;16"):
-        return _from_deep(image)
-    if "transparency" in image.info and mode in ("1", "L", "RGB", "P"):
-        image = image.convert("RGBA")
-    elif mode in ("PA", "La", "RGBa"):
-        image = image.convert({"PA": "RGBA", "La": "LA", "RGBa": "RGBA"}[mode])
-    if image.mode in ("LA", "RGBA"):
-        return _on_paper(np.asarray(image))
-    if image.mode == "CMYK":
-        return _from_cmyk(image)
-    if image.mode == "LAB":
-        return np.array(image.getchannel(0))
-    if image.mode in ("1", "L"):
-        return np.array(image.convert("L"))
-    return grey_if_grey(np.array(image.convert("RGB")))
-
-
-def _from_deep(image: Image.Image) -> Pixels:
-    """16 bits (or the 12 of some scanners) scaled to 8."""
-    values = np.asarray(image)
-    tags = getattr(image, "tag_v2", {})
-    bits = int(tags.get(_BITS_PER_SAMPLE, (16,))[0])
-    if image.mode == "F" or (
-        image.mode == "I" and values.size and (values.min() < 0 or values.max() > 65535)
-    ):
-        raise UnsupportedFile(
-            "the picture holds measured values and no shades of grey; save it with 8 or 16 bits"
-        )
-    white = 4095 if bits == 12 else 65535
-    scaled = (values.astype(np.uint32) * 255 + white // 2) // white
-    grey = scaled.astype(np.uint8)
-    return 255 - grey if tags.get(_PHOTOMETRIC) == 0 else grey
-
-
-def _from_cmyk(image: Image.Image) -> Pixels:
-    """CMYK by the plain formula; Pillow takes every CMYK JPEG for an inverted one of Adobe's."""
-    inks = np.asarray(image)
-    if image.format == "JPEG" and "adobe" not in image.info:
-        inks = 255 - inks
-    paper = 255 - inks.astype(np.uint16)
-    return grey_if_grey(((paper[:, :, :3] * paper[:, :, 3:] + 127) // 255).astype(np.uint8))
-
-
-def _on_paper(pixels: Pixels) -> Pixels:
-    """Lay (H, W, 2) grey or (H, W, 4) RGB with alpha on white."""
-    colour, alpha = pixels[:, :, :-1].astype(np.uint16), pixels[:, :, -1:].astype(np.uint16)
-    laid = ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
-    return laid[:, :, 0] if laid.shape[2] == 1 else grey_if_grey(laid)
+    if tells_of_damage(complaints()):
+        raise DamagedFile(DAMAGED)
+    return to_uint8(image)
 
 
 @contextmanager
@@ -316,4 +214,4 @@ def _translated() -> Iterator[None]:
     except (Image.DecompressionBombError, MemoryError) as error:
         raise TooLarge("the picture needs more memory than it may take; scan it smaller") from error
     except Exception as error:
-        raise DamagedFile(_DAMAGED) from error
+        raise DamagedFile(DAMAGED) from error

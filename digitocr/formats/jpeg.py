@@ -1,0 +1,55 @@
+"""JPEG, strictly: missing or broken data are an error and no grey area."""
+
+from __future__ import annotations
+
+import re
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitocr.errors import DamagedFile
+from digitocr.formats.complaints import caught_stderr, tells_of_damage
+from digitocr.formats.modes import grey_if_grey
+
+__all__ = ["DAMAGED", "decode_jpeg"]
+
+Pixels = NDArray[np.uint8]
+
+DAMAGED = "the picture is damaged or cut short; scan or copy it again"
+
+
+def decode_jpeg(data: bytes, mode: str) -> Pixels:
+    """Decode a JPEG of mode "L" or "RGB"; missing or broken data are errors.
+
+    Raises DamagedFile, UnsupportedFile.
+    """
+    if not _ends_well(data):
+        raise DamagedFile(DAMAGED)
+    # The end mark makes libjpeg complain where data are missing, in place of waiting for more.
+    buffer = np.frombuffer(data + b"\xff\xd9", np.uint8)
+    flags = cv2.IMREAD_GRAYSCALE if mode == "L" else cv2.IMREAD_COLOR_RGB
+    with caught_stderr() as complaints:
+        pixels = cv2.imdecode(buffer, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+    said = complaints()
+    if pixels is None or (tells_of_damage(said) and not _is_padding(said, data)):
+        raise DamagedFile(DAMAGED)
+    decoded = np.asarray(pixels, np.uint8)
+    return decoded if mode == "L" else grey_if_grey(decoded)
+
+
+def _ends_well(data: bytes) -> bool:
+    """Whether a JPEG of several scans has its end mark; of a single one, libjpeg can tell."""
+    start = data.rfind(b"\xff\xda")
+    return data.rfind(b"\xff\xd9") > start or data.find(b"\xff\xda") == start
+
+
+def _is_padding(said: bytes, data: bytes) -> bool:
+    """Whether all that libjpeg complains of are filling bytes before the end mark."""
+    match = re.fullmatch(
+        rb"\s*Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9\s*", said
+    )
+    if match is None:
+        return False
+    end = data.rfind(b"\xff\xd9")
+    return not data[end - int(match[1]) : end].strip(b"\0\xff")

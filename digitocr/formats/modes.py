@@ -1,0 +1,94 @@
+"""Every way that Pillow holds pixels -> uint8, grey or RGB, 255 is paper."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from digitocr.errors import UnsupportedFile
+
+__all__ = ["grey_if_grey", "to_uint8"]
+
+Pixels = NDArray[np.uint8]
+
+_BITS_PER_SAMPLE = 258
+_PHOTOMETRIC = 262
+
+
+def grey_if_grey(pixels: Pixels) -> Pixels:
+    """One channel of an RGB picture whose channels are all alike, else the picture."""
+    for look in (pixels[::16, ::16], pixels):  # nearly all colour shows in the first, cheap look
+        red, green, blue = (look[:, :, channel] for channel in range(3))
+        if not (np.array_equal(red, green) and np.array_equal(green, blue)):
+            return pixels
+    return np.ascontiguousarray(pixels[:, :, 1])
+
+
+def to_uint8(image: Image.Image) -> Pixels:
+    """Any mode of Pillow's as uint8: 16 bits scaled, alpha on white paper, palettes looked up."""
+    mode = image.mode
+    if mode in ("F", "I") or mode.startswith("I;16"):
+        return _from_deep(image)
+    if "transparency" in image.info and mode in ("1", "L", "RGB", "P"):
+        image = image.convert("RGBA")
+    elif mode in ("PA", "La", "RGBa"):
+        image = image.convert({"PA": "RGBA", "La": "LA", "RGBa": "RGBA"}[mode])
+    if image.mode in ("LA", "RGBA"):
+        return _on_paper(np.asarray(image))
+    if image.mode == "CMYK":
+        return _from_cmyk(image)
+    if image.mode == "LAB":
+        return np.array(image.getchannel(0))
+    if image.mode in ("1", "L"):
+        return np.array(image.convert("L"))
+    return grey_if_grey(np.array(image.convert("RGB")))
+
+
+def _from_deep(image: Image.Image) -> Pixels:
+    """16 bits, the 12 of some scanners, or floating point from 0 to 1 or to 255, scaled to 8."""
+    values = np.asarray(image)
+    tags: dict[int, Any] = getattr(image, "tag_v2", {})
+    white = _white(image.mode, float(values.max()), tags.get(_BITS_PER_SAMPLE, (16,))[0])
+    if not (values.min() >= 0 and values.max() <= white):  # so put, NaN fails, too
+        raise UnsupportedFile(
+            "the picture holds measured values and no shades of grey; save it with 8 or 16 bits"
+        )
+    if image.mode == "F":
+        return np.rint(values * (255 / white)).astype(np.uint8)
+    shades = np.rint(np.arange(white + 1) * (255 / white)).astype(np.uint8)
+    # Pillow inverts a picture where 0 is white itself, but not one of 16 bits.
+    shades = 255 - shades if tags.get(_PHOTOMETRIC) == 0 else shades
+    return np.asarray(shades[values], np.uint8)
+
+
+def _white(mode: str, brightest: float, bits: int) -> int:
+    """The value that stands for white paper."""
+    if mode == "F":
+        return 1 if brightest <= 1 else 255
+    return 4095 if bits == 12 else 65535
+
+
+def _from_cmyk(image: Image.Image) -> Pixels:
+    """CMYK by the plain formula; Pillow takes every CMYK JPEG for an inverted one of Adobe's."""
+    inks = np.asarray(image)
+    if image.format != "JPEG" or "adobe" in image.info:
+        inks = 255 - inks
+    colour, key = inks[:, :, :3], inks[:, :, 3].astype(np.uint16)
+    planes = [(colour[:, :, channel] * key + 127) // 255 for channel in range(3)]
+    return grey_if_grey(np.stack(planes, axis=2).astype(np.uint8))
+
+
+def _on_paper(pixels: Pixels) -> Pixels:
+    """Lay (H, W, 2) grey or (H, W, 4) RGB with alpha on white."""
+    colour, alpha = pixels[:, :, :-1], pixels[:, :, -1].astype(np.uint16)
+    if (alpha < 255).any():
+        ground = 255 * (255 - alpha) + 127  # at most 65152, so 16 bits hold the sum below
+        planes = [
+            ((colour[:, :, channel] * alpha + ground) // 255).astype(np.uint8)
+            for channel in range(colour.shape[2])
+        ]
+        colour = np.stack(planes, axis=2)
+    return colour[:, :, 0].copy() if colour.shape[2] == 1 else grey_if_grey(colour)

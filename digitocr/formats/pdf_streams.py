@@ -1,0 +1,116 @@
+"""The data of pictures in a PDF, checked.
+
+pdfium shows what it can make of broken data and says nothing, so each kind is decoded once
+more by a decoder that does.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+
+import numpy as np
+import pypdfium2
+import pypdfium2.raw as pdfium
+from numpy.typing import NDArray
+from PIL import TiffImagePlugin
+
+from digitocr.errors import DamagedFile
+from digitocr.formats.complaints import caught_stderr, tells_of_damage
+from digitocr.formats.picture import decode_picture
+from digitocr.recipe import IngestOptions
+
+__all__ = ["check_fax", "strict_pixels"]
+
+Pixels = NDArray[np.uint8]
+
+_DAMAGED = "a picture on the page is damaged or cut short; scan the page again"
+_KINDS = {"DCTDecode": "JPEG", "JPXDecode": "JPEG2000"}
+_ROWS_TO_TELL = 16  # rows on which two decoders of fax data must agree to mean the same
+
+
+def strict_pixels(image: pypdfium2.PdfImage, options: IngestOptions) -> Pixels | None:
+    """Check a picture's data; its pixels as stored where they are JPEG or JPEG 2000.
+
+    Colours are those of the data: no /Decode array and no colour space of the PDF applied.
+    None for kinds whose pixels pdfium has to make. Raises DamagedFile, TooLarge.
+    """
+    filters = image.get_filters()
+    if set(filters) <= set(pypdfium2.PdfImage.SIMPLE_FILTERS):
+        _check_complete(image, filters)
+        return None
+    kind = _KINDS.get(filters[-1])
+    if kind is None:
+        return None
+    data = bytes(image.get_data(decode_simple=True))
+    pixels = decode_picture(data, kind, options)
+    return pixels if pixels.shape[1::-1] == image.get_px_size() else None
+
+
+def check_fax(image: pypdfium2.PdfImage, pixels: Pixels) -> None:
+    """Compare pdfium's decoding of CCITT group 4 data with libtiff's.
+
+    Data are damaged where libtiff follows them to the same pixels for some rows and then
+    finds a bad code; pdfium leaves the rest of the page white. Whatever libtiff does not
+    follow from the start is of another group, or packed otherwise, and stays unchecked.
+    Raises DamagedFile.
+    """
+    height, width = pixels.shape[:2]
+    picture = TiffImagePlugin.TiffImageFile(_as_tiff(bytes(image.get_data()), width, height))
+    with caught_stderr() as complaints:
+        try:
+            picture.load()
+        except OSError:
+            return
+    bad = re.search(rb"line (\d+)", complaints())
+    if bad is None or not tells_of_damage(complaints()):
+        return
+    good = int(bad[1])
+    theirs, ours = np.asarray(picture)[:good], pixels[:good] > 127
+    if good >= _ROWS_TO_TELL and (np.array_equal(theirs, ours) or np.array_equal(~theirs, ours)):
+        raise DamagedFile(_DAMAGED)
+
+
+def _as_tiff(data: bytes, width: int, height: int) -> io.BytesIO:
+    """Fax data in the file format that libtiff reads: one strip of CCITT group 4."""
+    tags = (
+        *((256, width), (257, height), (258, 1), (259, 4), (262, 0)),
+        *((273, 8), (278, height), (279, len(data))),
+    )
+    directory = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+    header = b"II*\0" + struct.pack("<I", 8 + len(data))
+    return io.BytesIO(header + data + struct.pack("<H", len(tags)) + directory + b"\0\0\0\0")
+
+
+def _check_complete(image: pypdfium2.PdfImage, filters: list[str]) -> None:
+    """See that unpacked data have the picture's rows. Raises DamagedFile."""
+    if filters == ["FlateDecode"]:
+        size = _inflated_size(bytes(image.get_data()))
+    else:
+        size = pdfium.FPDFImageObj_GetImageDataDecoded(image, None, 0)
+    width, height = image.get_px_size()
+    bits = image.get_metadata().bits_per_pixel
+    if size >= height * -(-width * bits // 8):
+        return
+    # pdfium gives the bits after it has widened them: the file may hold 2 or 4 a colour.
+    for fewer in (1, 2, 3, 4, 6, 8, 12):
+        exact = height * -(-width * fewer // 8)
+        if fewer < bits and exact <= size <= exact + height + 8:  # predictors add a byte a row
+            return
+    raise DamagedFile(_DAMAGED)
+
+
+def _inflated_size(data: bytes) -> int:
+    """Unpack a bit at a time, so that a bomb fills no memory. Raises DamagedFile."""
+    unpacker, size = zlib.decompressobj(), 0
+    try:
+        while data and not unpacker.eof:
+            size += len(unpacker.decompress(data, 1 << 20))
+            data = unpacker.unconsumed_tail
+    except zlib.error as error:
+        raise DamagedFile(_DAMAGED) from error
+    if not unpacker.eof:
+        raise DamagedFile(_DAMAGED)
+    return size
