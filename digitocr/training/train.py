@@ -21,10 +21,12 @@ from digitocr.errors import PipelineError
 from digitocr.network import Net, build
 from digitocr.normalize import NORMALIZATION
 from digitocr.training.augment import augment
-from digitocr.training.calibrate import fit_temperature
+from digitocr.training.calibrate import fit_temperature, softmax
+from digitocr.training.card import write_card
 from digitocr.training.corpus import Corpus, gather
-from digitocr.training.data import Samples
+from digitocr.training.data import Samples, joined
 from digitocr.training.options import TrainRecipe, load_train_recipe
+from digitocr.training.report import draw_curves, draw_report
 from digitocr.weights import Header, write_model
 
 __all__ = ["Trained", "run_training"]
@@ -71,10 +73,11 @@ def run_training(
     mnist: Path | None = None,
     report: Report = lambda line: None,
 ) -> Trained:
-    """Train the recipe's network and write the model file.
+    """Train the recipe's network; write the model, its card and its pictures.
 
-    output: the model file to write; while the training runs, ``<output>.checkpoint`` stands
-        beside it, from which an interrupted training goes on with the same result.
+    output: the model file to write. Beside it come its card (``.md``) and a folder
+        ``<stem>-report`` of pictures. While the training runs, ``<output>.checkpoint``
+        stands there, from which an interrupted training goes on with the same result.
     data: folders of digits besides the recipe's (IDX files, or a folder per class);
         every tenth sample or writer of each is kept back to validate on.
     negatives: folders of pictures that are no digits.
@@ -98,9 +101,23 @@ def run_training(
     while run.epoch < recipe.schedule.epochs:
         _epoch(run, corpus, report)
         _save(run, checkpoint, mark)
+    trained = _finish(run, corpus, output)
+    checkpoint.unlink(missing_ok=True)
+    return trained
+
+
+def _finish(run: _Run, corpus: Corpus, output: Path) -> Trained:
+    """Calibrate, and write all that a training leaves. Raises OutputError."""
+    held_back = joined(corpus.validation.values())
+    scores = _scores(run, held_back)
     header = _header(run, corpus)
     write_model(output, header, {k: v.cpu().numpy() for k, v in run.net.state_dict().items()})
-    checkpoint.unlink(missing_ok=True)
+    write_card(output, header, corpus.listing, run.history)
+    pictures = output.with_name(f"{output.stem}-report")
+    draw_curves(run.history, pictures / "curves.png")
+    if len(held_back):
+        shares = softmax(scores, header.temperature)
+        draw_report(held_back.pictures, held_back.labels, shares, pictures)
     return Trained(output, header, tuple(run.history), corpus)
 
 

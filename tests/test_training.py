@@ -1,0 +1,285 @@
+"""A training ends in a model, its card and its pictures, and the same again for a seed."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from digitocr.classify import Classifier
+from digitocr.errors import InputMissing, PipelineError, UsageError
+from digitocr.training.augment import AugmentOptions, augment
+from digitocr.training.calibrate import calibration_error, fit_temperature, softmax
+from digitocr.training.data import Samples, read_folder, read_idx, read_mnist, read_path
+from digitocr.training.draw import draw_negatives, draw_printed, spoil
+from digitocr.training.evaluate import rank_quality, score_digits, scores_of
+from digitocr.training.options import load_train_recipe
+from digitocr.training.train import run_training
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "digits"
+ROOT = Path(__file__).resolve().parents[1]
+
+RECIPE = """
+mnist_validation = 0.1
+[network]
+widths = [4, 8, 16]
+dropout = 0.1
+[schedule]
+epochs = 2
+batch = 32
+rate = 0.01
+bfloat16 = false
+[drawn]
+letters = 60
+shapes = 20
+pairs = 20
+halves = 10
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Sums in one order: what is compared bit by bit must not depend on the machine's load."""
+    torch.set_num_threads(1)
+
+
+def write_idx(file: Path, array: NDArray[np.uint8]) -> None:
+    """An IDX file of bytes, as LeCun defined it."""
+    head = struct.pack(f">2xBB{array.ndim}I", 8, array.ndim, *array.shape)
+    file.write_bytes(gzip.compress(head + array.tobytes()))
+
+
+def write_mnist(folder: Path, samples: Samples, split: str = "train") -> None:
+    folder.mkdir(exist_ok=True)
+    write_idx(folder / f"{split}-images-idx3-ubyte.gz", samples.pictures)
+    write_idx(folder / f"{split}-labels-idx1-ubyte.gz", samples.labels.astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small MNIST of printed digits, and a recipe."""
+    folder = tmp_path_factory.mktemp("small")
+    write_mnist(folder / "mnist", draw_printed(400, seed=1))
+    (folder / "train-small.toml").write_text(RECIPE)
+    return folder
+
+
+def train(small: Path, output: Path, **more: object) -> Path:
+    run_training(small / "train-small.toml", output, mnist=small / "mnist", **more)  # type: ignore[arg-type]
+    return output
+
+
+@pytest.fixture(scope="module")
+def model(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    return train(small, tmp_path_factory.mktemp("model") / "small.safetensors")
+
+
+def test_a_training_leaves_a_model_a_card_and_pictures(model: Path) -> None:
+    left = {str(file.relative_to(model.parent)) for file in model.parent.rglob("*.*")}
+    pictures = {f"small-report/{one}.png" for one in ("curves", "confusion", "reliability")}
+    assert left == {"small.safetensors", "small.md", "small-report/mistakes.png"} | pictures
+    card = model.with_suffix(".md").read_text()
+    assert "mnist" in card and "CC BY-SA" in card and "widths = [4, 8, 16]" in card
+    assert Classifier.load(model, "cpu").id.sha256 in card
+
+
+def test_a_seed_gives_the_same_model_again(small: Path, model: Path, tmp_path: Path) -> None:
+    again = train(small, tmp_path / "small.safetensors")
+    other = train(small, tmp_path / "other.safetensors", seed=1)
+    assert again.read_bytes() == model.read_bytes()
+    assert other.read_bytes() != model.read_bytes()
+
+
+def test_an_interrupted_training_goes_on_to_the_same_model(
+    small: Path, model: Path, tmp_path: Path
+) -> None:
+    lines: list[str] = []
+
+    def pull_the_plug(line: str) -> None:
+        if line.startswith("epoch 2"):
+            raise KeyboardInterrupt
+
+    output = tmp_path / "small.safetensors"
+    with pytest.raises(KeyboardInterrupt):
+        train(small, output, report=pull_the_plug)
+    assert not output.exists()
+    train(small, output, report=lines.append)
+    assert "going on after epoch 1" in lines
+    assert output.read_bytes() == model.read_bytes()
+    assert not output.with_name("small.safetensors.checkpoint").exists()
+
+
+def test_a_checkpoint_of_another_training_is_not_taken_up(small: Path, tmp_path: Path) -> None:
+    lines: list[str] = []
+    output = tmp_path / "small.safetensors"
+    output.with_name("small.safetensors.checkpoint").write_bytes(b"something else")
+    train(small, output, epochs=1, report=lines.append)
+    assert not any("going on" in line for line in lines)
+
+
+def test_a_users_own_folders_join_in(small: Path, tmp_path: Path) -> None:
+    for label, one in enumerate(draw_printed(20, seed=3).pictures):
+        folder = tmp_path / "own" / str(label % 10)
+        folder.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / f"{label}.png"), 255 - one)
+    (tmp_path / "dirt").mkdir()
+    for place, one in enumerate(draw_negatives(10, 0, seed=3).pictures):
+        cv2.imwrite(str(tmp_path / "dirt" / f"{place}.png"), one)
+    trained = run_training(
+        small / "train-small.toml",
+        tmp_path / "m.safetensors",
+        data=[tmp_path / "own"],
+        negatives=[tmp_path / "dirt"],
+        mnist=small / "mnist",
+        epochs=1,
+    )
+    names = {str(one["source"]): one for one in trained.corpus.listing}
+    assert names["own"]["trained"] == 18 and names["own"]["validated"] == 2
+    assert names["dirt"]["trained"] == 9 and names["dirt"]["validated"] == 1
+
+
+def test_no_writer_is_on_both_sides(small: Path, tmp_path: Path) -> None:
+    write_mnist(tmp_path / "mnist", draw_printed(200, seed=1))
+    rows = ["split,index,label,hsf_series,writer"]
+    rows += [f"train,{k},0,0,w{k // 10}" for k in range(200)]
+    listing = gzip.compress("\n".join(rows).encode())
+    (tmp_path / "mnist" / "writers.csv.gz").write_bytes(listing)
+    trained = run_training(
+        small / "train-small.toml", tmp_path / "m.safetensors", mnist=tmp_path / "mnist", epochs=0
+    )
+    held_back = set(trained.corpus.validation["mnist"].writers)
+    assert len(held_back) == 2
+    assert held_back.isdisjoint(trained.corpus.training.writers)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("sped = 1", "unknown key 'sped'"),
+        ("[schedule]\nepochs = 'many'", "epochs must be a int"),
+        ("[network]\nwidths = 3", "widths must be"),
+        ("[[source]]\nkind = 'digits'", "folder"),
+        ("[schedule", "not valid TOML"),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_named(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "train-x.toml").write_text(text)
+    with pytest.raises(PipelineError, match=complaint):
+        load_train_recipe(tmp_path / "train-x.toml")
+
+
+def test_an_unknown_network_is_refused(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "train-x.toml").write_text("[network]\narchitecture = 'magic'")
+    with pytest.raises(PipelineError, match="no network"):
+        run_training(tmp_path / "train-x.toml", tmp_path / "m", mnist=small / "mnist")
+
+
+def test_shipped_recipes_are_valid() -> None:
+    recipes = sorted((ROOT / "pipelines").glob("train-*.toml"))
+    assert recipes
+    for recipe in recipes:
+        load_train_recipe(recipe)
+
+
+def test_missing_and_damaged_data_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputMissing):
+        read_path(tmp_path / "nothing")
+    with pytest.raises(InputMissing):
+        read_mnist(tmp_path, "train")
+    with pytest.raises(UsageError):
+        read_folder(tmp_path)
+    (tmp_path / "x-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03\0\0")
+    with pytest.raises(UsageError):
+        read_idx(tmp_path / "x-images-idx3-ubyte")
+
+
+def test_drawn_digits_and_dirt_are_pictures_with_labels() -> None:
+    printed = draw_printed(30, seed=0)
+    assert np.array_equal(np.bincount(printed.labels), [3] * 10)
+    for made in (draw_negatives(20, 20, seed=0), spoil(printed, 5, 5, seed=0)):
+        assert set(made.labels) == {10}
+        assert made.pictures.shape == (len(made), 28, 28)
+        assert (made.pictures.max(axis=(1, 2)) == 255).mean() > 0.9
+
+
+def test_augmenting_keeps_shape_range_and_argument() -> None:
+    before = torch.tensor(draw_printed(64, seed=0).pictures).float().div(255).unsqueeze(1)
+    given = before.clone()
+    one = augment(given, AugmentOptions(), torch.Generator().manual_seed(7))
+    two = augment(given, AugmentOptions(), torch.Generator().manual_seed(7))
+    assert torch.equal(given, before) and torch.equal(one, two)
+    assert one.shape == given.shape and one.min() >= 0 and one.max() <= 1
+    assert not torch.equal(one, given)
+
+
+def test_nothing_is_ever_mirrored() -> None:
+    """A picture of ink on the left stays one, whatever is done to it."""
+    left = torch.zeros(256, 1, 28, 28)
+    left[:, :, 6:22, 5:9] = 1
+    calm = AugmentOptions(p_rules=0, p_neighbour=0)
+    after = augment(left, calm, torch.Generator().manual_seed(0))
+    assert (after[..., :14].sum((1, 2, 3)) > after[..., 14:].sum((1, 2, 3))).all()
+
+
+def test_the_temperature_mends_overconfidence() -> None:
+    random = np.random.default_rng(0)
+    scores = random.normal(0, 1, (4000, 11))
+    labels = np.array([random.choice(11, p=share) for share in softmax(scores)])
+    assert fit_temperature(scores * 3, labels) == pytest.approx(3, rel=0.15)
+    wrong, mended = softmax(scores * 3), softmax(scores)
+    right = scores.argmax(axis=1) == labels
+    assert calibration_error(mended.max(axis=1), right) < 0.03
+    assert calibration_error(wrong.max(axis=1), right) > 0.2
+    assert fit_temperature(scores[:0], labels[:0]) == 1
+
+
+def test_scores_are_what_they_say() -> None:
+    shares = np.full((4, 11), 0.01, np.float32)
+    shares[[0, 1, 2, 3], [3, 4, 5, 10]] = 0.9
+    scores = scores_of(shares, np.array([3, 4, 6, 10]), np.array(["a", "a", "b", "b"]))
+    assert scores["digits"] == 3
+    assert scores["accuracy"] == pytest.approx(2 / 3)
+    assert scores["auroc_not_digit"] == 1.0
+    assert scores["per_class"]["3"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "count": 1}
+    assert scores["per_class"]["6"]["recall"] == 0.0
+    assert scores["per_class"]["9"]["recall"] is None
+    assert set(scores["error_at_reject"]) == {"0.01", "0.02", "0.05"}
+    assert 0 <= scores["interval"][0] <= scores["interval"][1] <= 1
+    json.dumps(scores)
+
+
+def test_ranks_count_ties_half() -> None:
+    assert rank_quality(np.array([1.0, 0.5]), np.array([0.5, 0.0])) == pytest.approx(7 / 8)
+    assert rank_quality(np.array([1.0]), np.array([])) is None
+
+
+def test_a_folder_of_crops_is_scored(model: Path, tmp_path: Path) -> None:
+    for label, one in enumerate(draw_printed(10, seed=5).pictures):
+        (tmp_path / str(label)).mkdir()
+        big = cv2.resize(255 - one, (90, 90), interpolation=cv2.INTER_CUBIC)
+        cv2.imwrite(str(tmp_path / str(label) / "one.png"), big)
+    classifier = Classifier.load(model, "cpu")
+    assert score_digits(tmp_path, classifier)["auroc_not_digit"] is None
+    (tmp_path / "not-a-digit").mkdir()
+    cross = np.full((60, 60), 255, np.uint8)
+    cv2.line(cross, (10, 10), (50, 50), 0, 4)
+    cv2.line(cross, (50, 10), (10, 50), 0, 4)
+    cv2.imwrite(str(tmp_path / "not-a-digit" / "x.png"), cross)
+    scores = score_digits(tmp_path, classifier)
+    assert scores["digits"] == 10 and 0 <= scores["auroc_not_digit"] <= 1
+
+
+@pytest.mark.skipif(not (SHARED / "mnist").is_dir(), reason="needs ../shared/data/digits/mnist")
+def test_the_shipped_model_reads_mnist() -> None:
+    classifier = Classifier.load(ROOT / "models" / "digits.safetensors", "cpu")
+    scores = score_digits(SHARED / "mnist", classifier)
+    assert scores["digits"] == 10_000
+    assert scores["accuracy"] >= 0.994
