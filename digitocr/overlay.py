@@ -26,8 +26,9 @@ COLOURS: dict[Status, tuple[int, int, int]] = {
     "missing": (190, 0, 60),
     "error": (190, 0, 60),
 }
-_DARK = 160  # below it, ink for the purpose of not writing over it
+_DARK = 0.65  # of the page's median: ink, for the purpose of not writing over it
 _INK_UNDER_LABEL = 1.0  # what a label that is wholly on ink costs, to compare with
+_PER_RANK = 0.01  # a place further off; the pattern of cheque paper must not send it there
 _BOX_UNDER_LABEL = 4.0  # one that is wholly on another number's box or label
 
 
@@ -105,16 +106,18 @@ class _Room:
     def __init__(self, pixels: NDArray[np.uint8], boxes: list[Box]) -> None:
         self._pixels = pixels
         self._height, self._width = pixels.shape[:2]
+        self._dark = _DARK * float(np.median(pixels[::8, ::8]))
         self._boxes = boxes
 
     def take(self, box: Box | None, width: int, height: int, gap: int) -> Box:
         """The best place for a label of this size beside ``box``, or in the upper left."""
-        place = min(self._places(box, width, height, gap), key=self._cost)
+        places = enumerate(self._places(box, width, height, gap))
+        _, place = min(places, key=lambda ranked: self._cost(ranked[1]) + _PER_RANK * ranked[0])
         self._boxes = [*self._boxes, place]
         return place
 
     def _places(self, box: Box | None, width: int, height: int, gap: int) -> Iterator[Box]:
-        """Places around the box, the likeliest first; a tie goes to the first."""
+        """Places around the box, the likeliest first."""
         left, top, right, bottom = box or (gap, gap, gap, gap)
         above, below = top - gap - height, bottom + gap
         middle = (top + bottom - height) // 2
@@ -124,6 +127,8 @@ class _Room:
             (left, below),
             (left - gap - width, middle),
         ]
+        # Further right, past the rule of a cell.
+        corners += [(right + gap + height // 2, middle), (right + 2 * height, middle)]
         corners += [(right - width, above), (right - width, below), (right + gap, above)]
         corners += [(left, above - height), (left, below + height)]
         if box is None:
@@ -135,7 +140,7 @@ class _Room:
 
     def _cost(self, place: Box) -> float:
         left, top, right, bottom = place
-        under = self._pixels[top:bottom, left:right] < _DARK
+        under = self._pixels[top:bottom, left:right] < self._dark
         ink = float(under.mean()) if under.size else 0.0
         covered = sum(_common(place, box) for box in self._boxes)
         area = max(1, (right - left) * (bottom - top))
