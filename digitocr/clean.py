@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.paper import flatten, noise, to_grey
+from digitocr.erase import erase_rules
+from digitocr.paper import flatten, noise, reduce, to_grey
 from digitocr.recipe import CleanOptions
-from digitocr.rules import find_rules, remove_rules
+from digitocr.rules import find_rules
 from digitocr.skew import measure_skew
 from digitocr.threshold import binarise, character_height, drop_specks, stroke_width
 from digitocr.types import Ink, Page
@@ -16,6 +17,8 @@ from digitocr.types import Ink, Page
 __all__ = ["clean"]
 
 _MOST_ENLARGED = 2.5
+_BROAD_STROKE = 6.0  # pixels; a stroke need not be broader
+_SKETCH_SIDE = 1100  # pixels; of the small picture that turn and skew are measured on
 _COARSE_GRAIN = 3.5  # grey levels; JPEG and paper stay below it
 
 
@@ -27,16 +30,22 @@ def clean(page: Page, options: CleanOptions) -> Ink:
     """
     scale = _working_scale(page, options)
     grey, shrink = _shrink(to_grey(page.pixels), scale)
-    flat = flatten(grey, reach=round(120 * shrink / scale) if scale < 1 else 120)
-    skew = measure_skew(_sketch(flat), options.max_skew) if options.deskew else 0.0
+    flat = flatten(grey, reach=round(120 * max(1.0, shrink / scale)))
+    sketch, reduction = _sketch(flat)
+    if page.dpi is None:
+        strokes = stroke_width(sketch) * reduction / shrink
+        scale = _scale_of_strokes(scale, strokes, options.min_side / max(page.pixels.shape))
+    skew = measure_skew(sketch, options.max_skew) if options.deskew else 0.0
     height, width = page.pixels.shape[:2]
     straight, to_page = _straighten(flat, shrink, scale, skew, (width, height))
     straight, grain = _smooth(straight)
     mask = binarise(straight, grain)
     lines = np.zeros_like(mask)
     if options.remove_lines and mask.any():
-        rules = find_rules(straight, mask, character_height(mask), grain)
-        mask, lines = remove_rules(mask, rules)
+        rules = find_rules(
+            straight, mask, character_height(sketch) * reduction * scale / shrink, grain
+        )
+        mask, lines = erase_rules(mask, rules)
     mask = drop_specks(mask)
     straight = _bleach(straight, mask, lines)
     return Ink(straight, mask, lines, to_page, (width, height), 0, skew)
@@ -56,20 +65,27 @@ def _working_scale(page: Page, options: CleanOptions) -> float:
 def _shrink(grey: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], float]:
     """Reduce by a whole number of pixels, which is fast and exact; the warp does the rest."""
     by = max(1, int(1 / scale))
-    if by == 1:
-        return grey, 1.0
-    height, width = grey.shape[0] // by, grey.shape[1] // by
-    whole = grey[: height * by, : width * by]
-    small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, dtype=np.uint8), 1.0 / by
+    return reduce(grey, by), 1.0 / by
 
 
-def _sketch(flat: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A small mask of the page, enough to see how its lines run."""
-    by = max(1, round(max(flat.shape) / 700))
-    size = (max(1, flat.shape[1] // by), max(1, flat.shape[0] // by))
-    small = cv2.resize(flat, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.compare(small, 200, cv2.CMP_LT), dtype=np.uint8)
+def _scale_of_strokes(scale: float, strokes: float, least: float) -> float:
+    """The scale, less where the page's strokes are far broader than reading takes.
+
+    Of a picture of unknown resolution only its strokes tell how fine it is. strokes: their
+    width in pixels of the page. least: the least scale wanted.
+    """
+    if strokes == 0:
+        return scale
+    return min(scale, max(least, _BROAD_STROKE / strokes))
+
+
+def _sketch(flat: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """A small mask of the page without its grain, and how many times smaller it is."""
+    by = max(1, round(max(flat.shape) / _SKETCH_SIDE))
+    small = reduce(flat, by)
+    if noise(small) > _COARSE_GRAIN:
+        small = cv2.GaussianBlur(small, (0, 0), 1.2)
+    return binarise(small, noise(small)), by
 
 
 def _straighten(

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["flatten", "noise", "to_grey"]
+__all__ = ["flatten", "noise", "reduce", "to_grey"]
 
 _COARSE = 8  # the background is estimated on a picture this many times smaller
 _DARKEST_PAPER = 0.35  # of the page's bright level: anything darker is no paper
@@ -22,6 +22,19 @@ def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
+def reduce(grey: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
+    """The page a whole number of times smaller, each pixel the mean of those it stands for.
+
+    A last row or column that fills no pixel is left off; a page smaller than one pixel
+    becomes one.
+    """
+    if by == 1:
+        return grey
+    height, width = max(1, grey.shape[0] // by), max(1, grey.shape[1] // by)
+    whole = grey[: height * by, : width * by]
+    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+
+
 def flatten(grey: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
     """The page with its paper brought to 255 by division through the background.
 
@@ -32,8 +45,7 @@ def flatten(grey: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
     grey: uint8 (h, w). reach: pixels. Returns uint8 (h, w), 255 is paper.
     """
     height, width = grey.shape
-    coarse_size = (max(1, width // _COARSE), max(1, height // _COARSE))
-    coarse = cv2.resize(grey, coarse_size, interpolation=cv2.INTER_AREA)
+    coarse = reduce(grey, _COARSE)
     if _is_inverted(coarse):
         grey, coarse = cv2.bitwise_not(grey), cv2.bitwise_not(coarse)
     side = 2 * max(1, reach // (2 * _COARSE)) + 1

@@ -65,16 +65,32 @@ def stroke_width(mask: NDArray[np.uint8]) -> float:
 
 def character_height(mask: NDArray[np.uint8]) -> float:
     """The median height of the ink's components that may be characters, in pixels."""
-    half = np.ascontiguousarray(mask[::2, ::2])
-    _, _, stats, _ = cv2.connectedComponentsWithStats(half, connectivity=8)
-    heights = 2 * stats[1:, cv2.CC_STAT_HEIGHT][stats[1:, cv2.CC_STAT_AREA] >= _LEAST_CHARACTER]
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    heights = stats[1:, cv2.CC_STAT_HEIGHT][stats[1:, cv2.CC_STAT_AREA] >= _LEAST_CHARACTER]
     return float(np.median(heights)) if len(heights) else 0.0
 
 
 def drop_specks(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The mask without components much smaller than a dot of the page's pen."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
+    """The mask without components much smaller than a dot of the page's pen.
+
+    Components are those of the mask at half scale, which takes a quarter of the time.
+    """
+    rows, columns = ((side + 1) // 2 * 2 for side in mask.shape)
+    even = cv2.copyMakeBorder(
+        mask, 0, rows - mask.shape[0], 0, columns - mask.shape[1], cv2.BORDER_CONSTANT, value=0
+    )
+    share = cv2.resize(even, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(
+        cv2.compare(share, 0, cv2.CMP_GT), connectivity=8
+    )
     smallest = max(4.0, _SPECK * stroke_width(mask) ** 2)
-    keep = (stats[:, cv2.CC_STAT_AREA] >= smallest).astype(np.uint8) * np.uint8(255)
-    keep[0] = 0
-    return np.asarray(keep[labels], dtype=np.uint8)
+    small = stats[:, cv2.CC_STAT_AREA] < smallest
+    small[0] = False
+    if not small.any():
+        return mask
+    at = np.flatnonzero(small[labels.ravel()])
+    areas = np.bincount(labels.ravel()[at], share.ravel()[at] * (4 / 255.0), len(small))
+    specks = np.zeros(labels.shape, np.uint8)
+    specks.ravel()[at[areas[labels.ravel()[at]] < smallest]] = 255
+    specks = cv2.resize(specks, (columns, rows), interpolation=cv2.INTER_NEAREST)
+    return cv2.bitwise_and(mask, cv2.bitwise_not(specks[: mask.shape[0], : mask.shape[1]]))
