@@ -1,0 +1,125 @@
+"""Time, memory and digits right, measured alike for every program."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Cost", "digits_right", "read_table", "timed"]
+
+_POLL = 0.05  # seconds
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What running a program took. megabytes: its own and its children's, at the peak."""
+
+    seconds: float
+    megabytes: float
+
+
+def timed(command: Sequence[str], env: dict[str, str] | None = None) -> Cost:
+    """Run a program to its end. Raises CalledProcessError where it fails."""
+    start = time.perf_counter()
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=env
+    ) as run:
+        watch = _Watch(run.pid)
+        _, said = run.communicate()
+        seconds = time.perf_counter() - start
+        peak = watch.stop()
+    if run.returncode:
+        sys.stderr.buffer.write(said)
+        raise subprocess.CalledProcessError(run.returncode, command)
+    return Cost(seconds, peak)
+
+
+class _Watch:
+    """Looks at the memory of a process and its descendants, now and then (Linux only)."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid, self._peak, self._done = pid, 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._done.wait(_POLL):
+            self._peak = max(self._peak, _megabytes(_family(self._pid)))
+
+    def stop(self) -> float:
+        self._done.set()
+        self._thread.join()
+        return self._peak
+
+
+def _family(pid: int) -> list[int]:
+    """A process and all that descend from it."""
+    children: dict[int, list[int]] = defaultdict(list)
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+        except OSError:  # it has just ended
+            continue
+        children[parent].append(int(status.parent.name))
+    family = [pid]
+    for member in family:
+        family += children[member]
+    return family
+
+
+def _megabytes(pids: Sequence[int]) -> float:
+    """Their memory, what they share counted once for each sharer's part (Pss)."""
+    total = 0
+    for pid in pids:
+        try:
+            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
+    return total / 1024
+
+
+def read_table(path: Path, column: str) -> dict[str, list[str]]:
+    """The digits of one column of a CSV table, by file."""
+    numbers: dict[str, list[str]] = defaultdict(list)
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            numbers[row["file"]].append("".join(sign for sign in row[column] if sign.isdigit()))
+    return numbers
+
+
+def digits_right(truth: dict[str, list[str]], read: dict[str, list[str]]) -> tuple[float, float]:
+    """The shares of digits and of whole numbers that are right.
+
+    A number is compared with the reading of its page that is most like it; each digit to
+    change, add or drop is one wrong.
+    """
+    right = digits = exact = numbers = 0
+    for file, wanted in truth.items():
+        for number in wanted:
+            wrong = min(
+                (_edits(number, other) for other in read.get(file, [])), default=len(number)
+            )
+            right += max(0, len(number) - wrong)
+            exact += wrong == 0
+            digits += len(number)
+            numbers += 1
+    return right / digits, exact / numbers
+
+
+def _edits(one: str, other: str) -> int:
+    """Levenshtein's distance."""
+    before = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        now = [i]
+        for j, b in enumerate(other, 1):
+            now.append(min(before[j] + 1, now[-1] + 1, before[j - 1] + (a != b)))
+        before = now
+    return before[-1]
