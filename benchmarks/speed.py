@@ -68,7 +68,7 @@ def _pages(folder: Path) -> list[Path]:
 def _whole_program(drawn: Path, many: Path, options: argparse.Namespace) -> float:
     """Print and return the pages per second of ``digitocr extract``, start and end included."""
     out = many.parent / "out.csv"
-    command = [sys.executable, *"-m digitocr extract -q --device cpu".split()]
+    command = [sys.executable, "-m", "digitocr", "extract", "-q", "--device", "cpu"]
     command += ["--model", options.model, "--jobs", str(options.jobs), "-o", str(out)]
     one = timed([*command, str(_pages(drawn)[0])])
     timed([*command, str(drawn)])
