@@ -28,7 +28,8 @@ _COVERED = 0.4  # share of a cell that a rule, if dotted, covers
 _SOLID = 0.75  # mean share that a solid one covers
 _TOUCHED = 0.3  # share of a rule's length along which ink may touch it on one side
 _WAVE = 1.5  # pixels by which a rule may leave the straight
-_SLOPE = 0.01  # and by how much of its length, for what the deskew left
+_SLOPE = 0.02  # and by how much of its length, for what the deskew left
+_SPREAD = 3.0  # deviation of a rule's pixels from the line through them
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,15 +143,14 @@ def _alone(runs: Mask, cover: Mask, stems: Mask, ink: Mask) -> Mask:
     in cells, runs a row thicker to both sides than the rule.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
-    width, height, area = stats[:, 2], stats[:, 3], stats[:, 4]
+    width, area = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_AREA]
     at = np.flatnonzero(runs)
     label = labels.ravel()[at]
     covered = np.bincount(label, cover.ravel()[at], count) / (255.0 * area)
     crossed = np.bincount(label, stems.ravel()[at], count) / (255.0 * area)
-    thickness = area / width - 2
     alone = (covered >= _SOLID) | (crossed < 0.05)
-    alone &= thickness <= _THICKEST
-    alone &= height - 2 <= thickness + _WAVE + _SLOPE * _CELL * width
+    alone &= area / width - 2 <= _THICKEST
+    alone &= _straight(at, label, runs.shape[1], count)
     padded = np.pad(ink, ((1, 1), (0, 0))).ravel()
     for step in (runs.shape[1], -runs.shape[1]):
         beyond = np.clip(at + step, 0, runs.size - 1)
@@ -160,6 +160,21 @@ def _alone(runs: Mask, cover: Mask, stems: Mask, ink: Mask) -> Mask:
         alone &= touched <= _TOUCHED * width
     alone[0] = False
     return (alone[labels] * np.uint8(255)).astype(np.uint8)
+
+
+def _straight(
+    at: NDArray[np.intp], label: NDArray[np.int32], columns: int, count: int
+) -> NDArray[np.bool_]:
+    """(count,) whether the cells of each run lie along one level line, by least squares."""
+    y, x = np.divmod(at, columns)
+    y, x = y.astype(np.float64), x * float(_CELL)
+    area = np.maximum(np.bincount(label, minlength=count), 1)
+    y -= (np.bincount(label, y, count) / area)[label]
+    x -= (np.bincount(label, x, count) / area)[label]
+    run = np.bincount(label, x * x, count)
+    slope = np.bincount(label, x * y, count) / np.maximum(run, 1.0)
+    rest = np.bincount(label, (y - slope[label] * x) ** 2, count) / area
+    return np.asarray((np.abs(slope) <= _SLOPE) & (rest <= _SPREAD**2))
 
 
 def _sides(view: _View, level: float, length: int, across: Mask) -> Mask:
