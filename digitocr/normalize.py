@@ -27,6 +27,7 @@ _STROKE = 6.6  # pixels at that resolution: 2.2 of the final ones
 _FLOOR = 0.15  # of full ink; fainter than that is halo
 _SOLID = 0.85  # of the mean ink of the stroke; darker than that is full ink
 _LARGEST = 160  # pixels; larger single pictures are reduced first
+_DRY = 0.6  # of Otsu's threshold; a pen that runs dry still leaves that much
 _FAINTEST = 14.0  # grey levels between ink and paper; less is an empty picture
 
 _CROSS = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
@@ -204,30 +205,28 @@ def _bytes(values: NDArray[np.float32]) -> Grey:
 
 def _main_ink(ink: Grey) -> Grey:
     """The ink without paper grain, specks, and neighbours that come in from the border."""
-    _level, mask = cv2.threshold(ink, 0, 255, cv2.THRESH_OTSU)
-    if cv2.mean(ink, mask)[0] < _FAINTEST:
+    level, strong = cv2.threshold(ink, 0, 255, cv2.THRESH_OTSU)
+    if cv2.mean(ink, strong)[0] < _FAINTEST:
         return np.zeros_like(ink)
+    _level, mask = cv2.threshold(ink, max(_DRY * level, _FAINTEST), 255, cv2.THRESH_BINARY)
     count, labels, stats, centres = cv2.connectedComponentsWithStats(mask, connectivity=8)
     keep = np.zeros(count, np.uint8)
-    keep[1:] = 255 * _belongs(stats[1:], centres[1:], ink.shape)
+    keep[1:] = 255 * _belongs(labels, stats, centres)[1:]
     own = cv2.dilate(keep[labels], _CROSS)
     own[(labels > 0) & (keep[labels] == 0)] = 0
-    height, width = ink.shape
-    if not own[height // 4 : -(-3 * height // 4), width // 4 : -(-3 * width // 4)].any():
-        return np.zeros_like(ink)  # a frame, or its corner, around nothing
     return cv2.bitwise_and(ink, own)
 
 
-def _belongs(
-    stats: NDArray[Any], centres: NDArray[Any], shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
-    """Which components make up the digit: the main one, and no specks or neighbours."""
-    height, width = shape
+def _belongs(labels: NDArray[Any], stats: NDArray[Any], centres: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which components make up the digit: those that reach into the middle of the picture,
+    and what lies around them, unless it is a speck or comes in from the border."""
+    height, width = labels.shape
     left, top, w, h, area = stats.T
+    middle = labels[height // 4 : -(-3 * height // 4), width // 4 : -(-3 * width // 4)]
+    reaches = np.isin(np.arange(len(stats)), middle) & (np.arange(len(stats)) > 0)
     at_border = (left == 0) | (top == 0) | (left + w == width) | (top + h == height)
-    middle = np.array([width - 1, height - 1]) / 2
-    away = np.abs((centres - middle) / np.maximum(middle, 1)).max(axis=1)
-    main = np.argmax(np.hypot(w, h) * (1.2 - away) * np.where(at_border, 0.4, 1.0))
-    keep = ~at_border & (area >= 0.04 * area[main])
-    keep[main] = True
-    return np.asarray(keep)
+    # Neighbours of a line of writing come in from the left and the right.
+    neighbour = at_border & (np.abs(2 * centres[:, 0] / width - 1) > 0.6)
+    main = area[reaches & (~neighbour if (reaches & ~neighbour).any() else True)]
+    large = area >= 0.04 * main.max(initial=1)
+    return np.asarray(large & ~neighbour & (reaches | ~at_border) & bool(len(main)))
