@@ -28,6 +28,8 @@ def open_output(out: str) -> Iterator[BinaryIO]:
     output. Raises OutputError where the file cannot be written.
     """
     if out == "-":
+        if sys.stdout is None:  # the shell's >&-
+            raise OutputError("standard output is closed")
         yield sys.stdout.buffer
         return
     target = Path(os.path.realpath(out))  # through a link, which stays a link
@@ -75,17 +77,19 @@ def writing(out: str) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError as error:
-        _abandon_standard_output()
+        _abandon(out)
         raise OutputError("whoever was reading the output stopped before its end") from error
     except OSError as error:
+        _abandon(out)
         reason = error.strerror or str(error)
         where = "standard output" if out == "-" else out
         raise OutputError(f"{where} cannot be written: {reason}") from error
 
 
-def _abandon_standard_output() -> None:
-    """Point standard output at nothing: else Python complains as it flushes it at exit."""
-    with contextlib.suppress(OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+def _abandon(out: str) -> None:
+    """Point standard output at nothing, else Python fails again as it flushes it at exit."""
+    if out == "-":
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)

@@ -382,7 +382,7 @@ def test_a_dash_is_csv_on_standard_output(capfdbinary: pytest.CaptureFixture[byt
     assert capfdbinary.readouterr().out.decode() == (HEADER + "é,1,n1,1,1,0.9877,ok,1,2,30,40,\n")
 
 
-PIPE = """
+TO_STANDARD_OUTPUT = """
 import sys
 sys.path[:0] = {path!r}
 from test_export import OutputError, document, number, write
@@ -394,10 +394,15 @@ except OutputError as error:
 """
 
 
-def test_a_reader_that_stops_ends_the_run_with_one_sentence() -> None:
-    script = PIPE.format(path=[str(Path(__file__).parent), *sys.path])
+@pytest.fixture
+def to_standard_output() -> list[str]:
+    script = TO_STANDARD_OUTPUT.format(path=[str(Path(__file__).parent), *sys.path])
+    return [sys.executable, "-c", script]
+
+
+def test_a_reader_that_stops_ends_the_run_with_one_sentence(to_standard_output: list[str]) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        to_standard_output, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as run:
         assert run.stdout is not None and run.stderr is not None
         assert run.stdout.readline() == HEADER
@@ -406,3 +411,20 @@ def test_a_reader_that_stops_ends_the_run_with_one_sentence() -> None:
             "whoever was reading the output stopped before its end"
         ]
     assert run.returncode == 5
+
+
+@pytest.mark.parametrize(("shell", "why"), [(">/dev/full", "No space left"), (">&-", "closed")])
+def test_standard_output_that_takes_nothing_is_told_once(
+    to_standard_output: list[str], shell: str, why: str
+) -> None:
+    if "/dev" in shell and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    run = subprocess.run(
+        ["sh", "-c", f'"$@" {shell}', "sh", *to_standard_output],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 5
+    (sentence,) = run.stderr.splitlines()
+    assert sentence.startswith("standard output") and why in sentence
