@@ -93,7 +93,12 @@ class Pdf:
         Raises DamagedFile, TooLarge.
         """
         with _PDFIUM, _translated(_DAMAGED_PAGE):
-            page = self._document[index]
+            try:
+                page = self._document[index]
+            except pypdfium2.PdfiumError:
+                if not Poppler.is_installed():
+                    raise
+                return self._drawn_by_poppler(index, strict=True)
             try:
                 scan = None if self._has_masks else self._scan(page)
                 return scan or self._drawing(page, index)
@@ -134,25 +139,30 @@ class Pdf:
         plain = facts.colorspace in _PLAIN_COLOURS and not self._has_decode_arrays
         if pixels is not None and plain:
             return pixels
-        pixels = _from_bitmap(image.get_bitmap())
-        if pixels is not None and image.get_filters() == ["CCITTFaxDecode"]:
-            check_fax(image, pixels)
-        return pixels
+        if image.get_filters() == ["CCITTFaxDecode"]:
+            return _fax_pixels(image)
+        return _from_bitmap(image.get_bitmap())
 
     def _drawing(self, page: pypdfium2.PdfPage, index: int) -> Picture:
         """The page as a viewer shows it."""
         for image in page.get_objects([pdfium.FPDF_PAGEOBJ_IMAGE]):
             _check_size(image, self._options)
             strict_pixels(image, self._options)
+            if image.get_filters() == ["CCITTFaxDecode"]:
+                _fax_pixels(image)
         if self._options.renderer == "poppler":
-            if self._poppler is None:
-                self._poppler = Poppler(self._data, self._options)
-            return self._poppler.page(index)
+            return self._drawn_by_poppler(index)
         width, height = page.get_size()
         scale = drawing_scale(width, height, self._options)
-        bitmap = page.render(scale=scale, rev_byteorder=True)
+        # A hair less, for pypdfium2 rounds 3300.0004 pixels up.
+        bitmap = page.render(scale=scale * (1 - 1e-6), rev_byteorder=True)
         pixels = grey_if_grey(np.array(bitmap.to_numpy()[:, :, :3]))
         return pixels, credible_dpi(scale * _POINTS, max(pixels.shape[:2]))
+
+    def _drawn_by_poppler(self, index: int, strict: bool = False) -> Picture:
+        if self._poppler is None:
+            self._poppler = Poppler(self._data, self._options, strict)
+        return self._poppler.page(index)
 
 
 def _open(data: bytes) -> pypdfium2.PdfDocument:
@@ -168,6 +178,14 @@ def _open(data: bytes) -> pypdfium2.PdfDocument:
         if error.err_code == pdfium.FPDF_ERR_PASSWORD:
             raise EncryptedFile("the PDF asks for a password; save it without one") from error
         raise
+
+
+def _fax_pixels(image: pypdfium2.PdfImage) -> Pixels | None:
+    """The pixels of fax data, checked. Raises DamagedFile."""
+    pixels = _from_bitmap(image.get_bitmap())
+    if pixels is not None and pixels.ndim == 2:
+        check_fax(image, pixels)
+    return pixels
 
 
 def _from_bitmap(bitmap: pypdfium2.PdfBitmap) -> Pixels | None:

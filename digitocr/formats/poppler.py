@@ -35,7 +35,7 @@ class Poppler:
         """Open the file. Raises DamagedFile, TooLarge."""
         self._options = options
         self._strict = strict
-        self._file = tempfile.NamedTemporaryFile(suffix=".pdf")
+        self._file = tempfile.NamedTemporaryFile(suffix=".pdf")  # noqa: SIM115  # closed below
         self._file.write(data)
         self._file.flush()
         self.page_count = int(self._facts()["Pages"])
