@@ -22,8 +22,8 @@ HALF = 2  # rules are looked for on a picture this many times smaller; pixels be
 _CELL = 4  # pixels along a rule that are looked at as one
 _BROAD = 9  # what is broader than this does not stand out as a ridge
 _THICKEST = 4  # a rule's thickness at most
-_FAINT = 6.0  # mean grey levels by which a faint rule stands out at least
-_PLAIN = 0.16  # share of the ink's depth by which a plain one does
+_FAINT = 14.0  # grey levels by which a rule stands out at least
+_FAINT_SHARE = 0.16  # and by which share of the ink's depth
 _COVERED = 0.4  # share of a cell that a rule, if dotted, covers
 _SOLID = 0.75  # mean share that a solid one covers
 _TOUCHED = 0.3  # share of a rule's length along which ink may touch it on one side
@@ -63,16 +63,15 @@ def find_rules(grey: Mask, mask: Mask, height: float, noise: float) -> Rules:
         return Rules(np.zeros(size[::-1], np.uint8), np.zeros(size, np.uint8))
     dark = cv2.resize(grey[:rows, :columns], size, interpolation=cv2.INTER_AREA)
     dark, ink = cv2.bitwise_not(dark), mask[:rows:HALF, :columns:HALF].copy()
-    plain = max(_FAINT, 3 * noise, _PLAIN * float(cv2.mean(dark, mask=ink)[0]))
-    faint = max(_FAINT, 2 * noise)
+    level = max(_FAINT, 3 * noise, _FAINT_SHARE * float(cv2.mean(dark, mask=ink)[0]))
     along, across = _view(dark, ink), _view(cv2.transpose(dark), cv2.transpose(ink))
-    long = max(24, round(2.2 * height / HALF))
-    horizontal = _plain_rules(along, plain, long) | _faint_rules(along, faint, 4 * long)
-    vertical = _plain_rules(across, plain, 3 * long) | _faint_rules(across, faint, 4 * long)
+    long = max(36, round(3 * height / HALF))
+    horizontal = _long_rules(along, level, long)
+    vertical = _long_rules(across, level, 2 * long)
     # The sides of a cell are short, as strokes are: they count where both ends meet a rule.
     short = max(12, round(1.2 * height / HALF))
-    vertical |= _sides(across, plain, short, cv2.transpose(horizontal))
-    horizontal |= _sides(along, plain, short, cv2.transpose(vertical))
+    vertical |= _sides(across, level, short, cv2.transpose(horizontal))
+    horizontal |= _sides(along, level, short, cv2.transpose(vertical))
     return Rules(horizontal, vertical)
 
 
@@ -93,7 +92,7 @@ def _cells(picture: Mask) -> Mask:
     return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def _plain_rules(view: _View, level: float, length: int) -> Mask:
+def _long_rules(view: _View, level: float, length: int) -> Mask:
     """Rules of at least ``length`` that stand out by ``level`` at each pixel."""
     ridges = _over(view.ridge, level)
     # A stem of a letter is high where it crosses a line, the line itself is not.
@@ -101,15 +100,6 @@ def _plain_rules(view: _View, level: float, length: int) -> Mask:
     cover = _cells(cv2.subtract(ridges, stems))
     rules = _rules(cover, _cells(stems), _cells(view.ink), length // _CELL)
     return _pixels(rules, ridges)
-
-
-def _faint_rules(view: _View, level: float, length: int) -> Mask:
-    """Rules of at least ``length``, too faint for ink, that stand out on a cell's mean."""
-    ink = _cells(cv2.dilate(view.ink, np.ones((_BROAD, 3), np.uint8)))
-    capped = cv2.blur(_cells(np.minimum(view.ridge, np.uint8(3 * level))), (3, 1))
-    cover = cv2.bitwise_and(_over(capped, level), cv2.bitwise_not(_over(ink, 0)))
-    rules = _rules(cover, np.zeros_like(cover), _cells(view.ink), length // _CELL)
-    return _pixels(rules, np.full_like(view.ink, 255))
 
 
 def _pixels(cells: Mask, ridges: Mask) -> Mask:
@@ -129,9 +119,11 @@ def _rules(cover: Mask, stems: Mask, ink: Mask, length: int) -> Mask:
     if not runs.any():
         return runs
     rules = _alone(runs, cv2.dilate(cover, np.ones((3, 1), np.uint8)), stems, ink)
-    # A rule under words is found in pieces: what lies in line between them is of it.
-    pieces = cv2.morphologyEx(wavy, cv2.MORPH_OPEN, np.ones((1, max(2, length // 3)), np.uint8))
+    # A rule under words is found in pieces: what is solid and in line with it is of it.
+    solid = cv2.dilate(_over(cover, 255 * _SOLID), np.ones((3, 1), np.uint8))
+    pieces = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((1, max(2, length // 3)), np.uint8))
     bridges = cv2.morphologyEx(rules, cv2.MORPH_CLOSE, np.ones((1, 8 * length), np.uint8))
+    bridges = cv2.dilate(bridges, np.ones((1, 2 * length + 1), np.uint8))
     rules |= pieces & bridges
     return rules & cv2.morphologyEx(there, cv2.MORPH_CLOSE, np.ones((1, 3), np.uint8))
 

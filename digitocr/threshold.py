@@ -15,6 +15,7 @@ _SURELY = 0.25  # share of the ink's depth above its level that is ink everywher
 _FAINTEST = 24.0  # grey levels below paper that ink must have at the very least
 _LEAST_CHARACTER = 8  # pixels of ink, at half scale
 _SPECK = 0.35  # of the square of the stroke's width
+_FAINTEST_SHARE = 0.22  # of the page's own ink, which leaves watermarks behind
 _SHALLOWEST = 60.0  # the least depth that ink is thought to have
 
 
@@ -35,6 +36,7 @@ def binarise(grey: NDArray[np.uint8], noise: float) -> NDArray[np.uint8]:
     deviation = cv2.sqrt(np.maximum(square - mean * mean, 0.0))
     faintest = max(_FAINTEST, 6.0 * noise)
     depth = _ink_depth(sparse, faintest)
+    faintest = max(faintest, _FAINTEST_SHARE * depth)
     darkest = 255.0 - depth
     # Half the depth is the greatest deviation that paper and ink can have together.
     cut = mean - _WEIGHT * (1.0 - deviation / (depth / 2)) * (mean - darkest)
