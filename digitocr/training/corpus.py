@@ -57,14 +57,19 @@ def gather(
 ) -> Corpus:
     """Read, draw and part all that the recipe names, and the folders given besides.
 
-    Raises InputMissing, UsageError where a folder is missing or holds nothing of use.
+    A source of the recipe that is not there is left out, and ``report`` says so. Raises
+    InputMissing where MNIST or a given folder is not there, UsageError where one holds
+    nothing of use.
     """
     root = Path(recipe.root)
     handwritten = _mnist(mnist or _mnist_folder(recipe, root, report), recipe, seed)
     parts = [handwritten]
     for source in recipe.source:
-        report(f"reading {source.folder}")
-        parts.append(_source(source, root / source.folder))
+        if (root / source.folder).is_dir():
+            report(f"reading {source.folder}")
+            parts.append(_source(source, root / source.folder))
+        else:  # MNIST and what we draw are enough for a model; the card tells the rest
+            report(f"leaving out {source.folder}: there is no folder {root / source.folder}")
     for folder in data:
         report(f"reading {folder}")
         parts.append(_every_tenth(read_path(folder), seed))
@@ -118,9 +123,7 @@ def _mnist(folder: Path, recipe: TrainRecipe, seed: int) -> _Part:
 
 
 def _source(source: Source, folder: Path) -> _Part:
-    """One source of the recipe. Raises InputMissing where its folder is not there."""
-    if not folder.is_dir():
-        raise InputMissing(f"the recipe's data folder {folder} is not there")
+    """One source of the recipe."""
     if source.kind == "lines":
         lines = read_lines(folder, slice(0, None, source.step))
         return _named(

@@ -65,7 +65,7 @@ class Source:
     """One folder of data besides MNIST."""
 
     folder: str  # below the recipe's root
-    kind: Literal["digits", "negatives", "lines", "samples"] = "digits"
+    kind: Literal["digits", "negatives", "lines"] = "digits"
     licence: str = "unknown"
     times: int = 1  # seen in each epoch
     step: int = 1  # every how manieth line is used
@@ -78,7 +78,8 @@ class TrainRecipe:
     """A whole training. name: what cards and headers call it."""
 
     name: str = "digits"
-    root: str = ""  # the folder of the sources, from where the command runs
+    root: str = ""  # the folder of the sources, from where the command runs; those that
+    # are not there are left out
     mnist: str = ""  # below the root; downloaded where empty
     mnist_validation: float = 0.1  # of the writers, kept back to validate on
     temperature: float = 0.0  # of the model; fitted on the validation writers where 0
