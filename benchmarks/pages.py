@@ -12,6 +12,7 @@ import csv
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -31,7 +32,7 @@ _PROSE = [
 
 
 def draw_page(rng: np.random.Generator) -> tuple[Sheet, NDArray[np.uint8]]:
-    """One page, and its truth: rows of cells, boxed numbers, a list in the open."""
+    """One page, grey, and its truth: rows of cells, boxed numbers, a list in the open."""
     sheet = Sheet(210, 297, DPI, rng, seed_hand=int(rng.integers(1000)))
     sheet.text(20, 25, "STOCK AND CASH REPORT", 17, "Sans-Bold")
     sheet.number(160, 25, "form", _figures(rng, 6), size=12, face="SansMono")
@@ -48,7 +49,8 @@ def draw_page(rng: np.random.Generator) -> tuple[Sheet, NDArray[np.uint8]]:
         x, y = 20 + 85 * (i % 2), 182 + 18 * (i // 2)
         sheet.text(x, y, f"{_WORDS[i % 8]} {'first' if i < 8 else 'last'}", 11)
         sheet.hand(x + 40, y, f"free{i}", _figures(rng, 5), height=5.4, pen=0.5)
-    return sheet, scanned(sheet.picture(), rng, skew=rng.uniform(-1.5, 1.5), noise=3)
+    grey = cv2.cvtColor(sheet.picture(), cv2.COLOR_RGB2GRAY)
+    return sheet, scanned(grey, rng, skew=rng.uniform(-1.5, 1.5), noise=3)
 
 
 def _figures(rng: np.random.Generator, count: int) -> str:
@@ -57,7 +59,7 @@ def _figures(rng: np.random.Generator, count: int) -> str:
 
 def save(pixels: NDArray[np.uint8], path: Path) -> None:
     """Write a page in the format its ending tells."""
-    picture = Image.fromarray(pixels).convert("L")
+    picture = Image.fromarray(pixels)
     if path.suffix == ".jpg":
         picture.save(path, quality=75, dpi=(DPI, DPI))
         return

@@ -144,18 +144,22 @@ class Sheet:
         scribble(self._layer(colour), self.rng, box, 0.4 * self.dpi / 25.4)
 
     def _layer(self, colour: Colour) -> NDArray[np.float32]:
-        return self._ink.setdefault(colour, np.zeros(self.shape, np.float32))
+        if colour not in self._ink:
+            self._ink[colour] = np.zeros(self.shape, np.float32)
+        return self._ink[colour]
 
     def _note(self, field: str, text: str) -> None:
         self.numbers.append((field, "".join(sign for sign in text if sign.isdigit())))
 
     def picture(self) -> NDArray[np.uint8]:
         """The sheet as it lies on the table: uint8 (H, W, 3)."""
-        picture = np.asarray(self.paper, np.float32)
+        picture = np.array(self.paper)
         for colour, ink in self._ink.items():
-            share = 0.93 * ink[..., None]
-            picture = picture * (1 - share) + np.array(colour, np.float32) * share
-        return picture.round().astype(np.uint8)
+            inked = ink > 0
+            share = 0.93 * ink[inked][:, None]
+            mixed = picture[inked] * (1 - share) + np.array(colour, np.float32) * share
+            picture[inked] = mixed.round()
+        return picture
 
 
 def guilloche(shape: tuple[int, int], tint: Colour, seed: int) -> NDArray[np.uint8]:
@@ -176,7 +180,7 @@ def guilloche(shape: tuple[int, int], tint: Colour, seed: int) -> NDArray[np.uin
 def scanned(
     picture: NDArray[np.uint8], rng: np.random.Generator, skew: float = 0.0, noise: float = 3.0
 ) -> NDArray[np.uint8]:
-    """As a flatbed sees it: a little turned (degrees), soft and noisy."""
+    """As a flatbed sees it, in grey or colour: a little turned (degrees), soft and noisy."""
     height, width = picture.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), -skew, 1)
     turned = cv2.warpAffine(picture, turn, (width, height), borderValue=(250, 250, 248))
@@ -206,5 +210,7 @@ def photographed(
 
 
 def _grainy(picture: NDArray, rng: np.random.Generator, noise: float) -> NDArray[np.uint8]:
-    speckle = rng.normal(0, noise, picture.shape[:2])[..., None]
+    speckle = noise * rng.standard_normal(picture.shape[:2], np.float32)
+    if picture.ndim == 3:
+        speckle = speckle[..., None]
     return (picture + speckle).round().clip(0, 255).astype(np.uint8)
