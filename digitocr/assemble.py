@@ -21,6 +21,8 @@ __all__ = ["assemble"]
 _LEAST_DIGIT = 0.5  # of the figures' height: what is lower is hardly a digit
 _WORD_GAP = 0.3  # of the figures' height: the space between words
 _NUMBER_GAP = 1.1  # of the figures' height: a wider gap parts two numbers
+_GIVE_UP = 0.5  # the log score lost for each atom that is read as no digit
+_CUT = 0.7  # the log score lost for each cut through ink
 _ALTERNATIVES = 3
 
 
@@ -79,9 +81,7 @@ def _read_field(
     if field.kind == "cells":
         return _read_cells(glyphs.boxes[own], probabilities[own])
     height = _figure_height(glyphs.boxes[own], probabilities[own])
-    tokens = _best_path(
-        glyphs.span[own], glyphs.boxes[own], glyphs.mark[own], probabilities[own], height
-    )
+    tokens = _best_path(glyphs, probabilities[own], own, height)
     if field.kind == "free":
         return _free_numbers(tokens, height)
     return _box_number(tokens, height)
@@ -107,32 +107,20 @@ def _token(box: NDArray[np.int32], row: NDArray[np.float32], digit: bool, mark: 
 
 
 def _figure_height(boxes: NDArray[np.int32], probabilities: NDArray[np.float32]) -> float:
-    """The height of a line's digits: of its likely ones, else of all that is tall."""
+    """The height of a line's digits: of its likely ones, else of all that is no dot or dash."""
     heights = boxes[:, 3] - boxes[:, 1]
-    likely = probabilities[:, :NOT_A_DIGIT].max(axis=1) > 0.5
-    tall = heights >= 0.5 * heights.max()
-    return (
-        float(np.median(heights[likely & tall])) if (likely & tall).any() else float(heights.max())
-    )
+    tall = 2 * heights >= np.sort(heights)[int(0.6 * len(heights))]
+    likely = tall & (probabilities[:, :NOT_A_DIGIT].max(axis=1) > 0.5)
+    return float(np.median(heights[likely if likely.any() else tall]))
 
 
 def _best_path(
-    span: NDArray[np.int32],
-    boxes: NDArray[np.int32],
-    mark: NDArray[np.uint8],
-    probabilities: NDArray[np.float32],
-    height: float,
+    glyphs: Glyphs, probabilities: NDArray[np.float32], own: slice, height: float
 ) -> list[_Token]:
-    """The most probable way to read all atoms of a field, each exactly once (Viterbi).
-
-    A candidate of k atoms weighs k times, so that paths of few and of many are compared
-    fairly.
-    """
-    heights = boxes[:, 3] - boxes[:, 1]
-    size = np.clip((heights / height - 0.3) / (_LEAST_DIGIT - 0.3), 0.01, 1.0)
-    digit = probabilities[:, :NOT_A_DIGIT].max(axis=1) * size
-    other = np.maximum(probabilities[:, NOT_A_DIGIT], 1 - size)
-    score = np.log(np.maximum(np.maximum(digit, other), 1e-6)) * (span[:, 1] - span[:, 0])
+    """The most probable way to read all atoms of a field, each exactly once (Viterbi)."""
+    span, boxes, mark = glyphs.span[own], glyphs.boxes[own], glyphs.mark[own]
+    digit, other = _digit_or_other(boxes, mark, probabilities, height)
+    score = _score(span, glyphs.cuts[own], digit, other)
     first, last = int(span[:, 0].min()), int(span[:, 1].max())
     best = np.full(last - first + 1, -np.inf)
     best[0] = 0.0
@@ -150,20 +138,46 @@ def _best_path(
         stop = int(span[index, 0]) - first
     return [
         _token(
-            boxes[index],
-            probabilities[index],
-            _is_digit(index, digit, other, mark),
-            int(mark[index]),
+            boxes[index], probabilities[index], bool(digit[index] > other[index]), int(mark[index])
         )
         for index in reversed(path)
     ]
 
 
-def _is_digit(
-    index: int, digit: NDArray[np.float32], other: NDArray[np.float32], mark: NDArray[np.uint8]
-) -> bool:
-    """Whether a candidate is read as a digit; one that leans like a slash is none."""
-    return bool(digit[index] > other[index]) and mark[index] != ord("/")
+def _digit_or_other(
+    boxes: NDArray[np.int32],
+    mark: NDArray[np.uint8],
+    probabilities: NDArray[np.float32],
+    height: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """float64 (N,) each: that a candidate is some digit, and that it is none.
+
+    What is much lower than the figures, or leans and reaches like a slash, is no digit
+    whatever its shape.
+    """
+    heights = boxes[:, 3] - boxes[:, 1]
+    size = np.clip((heights / height - 0.3) / (_LEAST_DIGIT - 0.3), 0.01, 1.0)
+    size[mark == ord("/")] = 0.01
+    digit = probabilities[:, :NOT_A_DIGIT].max(axis=1) * size
+    other = np.maximum(probabilities[:, NOT_A_DIGIT], 1 - size)
+    return digit, other
+
+
+def _score(
+    span: NDArray[np.int32],
+    cuts: NDArray[np.uint8],
+    digit: NDArray[np.float64],
+    other: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """float64 (N,): the log score of each candidate on a path.
+
+    A candidate of k atoms weighs k times, so that paths of few and of many are compared
+    fairly. A cut through ink must be worth it, and so must giving up on a glyph.
+    """
+    atoms = span[:, 1] - span[:, 0]
+    read = np.log(np.maximum(digit, 1e-6))
+    given_up = np.log(np.maximum(other, 1e-6)) - _GIVE_UP
+    return np.asarray(np.maximum(read, given_up) * atoms - _CUT / 2 * cuts)
 
 
 def _box_number(tokens: list[_Token], height: float) -> list[list[_Token]]:

@@ -13,13 +13,16 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Piece", "candidates", "cut_touching", "marks"]
+__all__ = ["Piece", "candidates", "cut_touching", "marks", "straight_lean"]
 
-_WIDE = 0.95  # of the line's height: wider components may hold several digits
+_WIDE = 0.85  # of the line's height: wider components may hold several digits
 _CURSIVE = 4.5  # of the line's height: wider components are words or signatures
 _WAIST = 0.62  # of the line's height: digits that touch share no more than this
-_LEAST_PIECE = 0.28  # of the line's height: no piece of a cut is narrower
+_LEAST_PIECE = 0.15  # of the line's height: no piece of a cut is narrower, as a 1 is
 _MOST_ATOMS = 4  # in one candidate
+_STRAIGHT = 0.004  # of the height squared: the variance across a straight stroke
+_SLASH_LEAN = 17.0  # degrees, of a slash no higher than the figures
+_SLASH_REACH = 0.5  # of the line's height above it, of a slash that hardly leans
 _SMALL = 0.45  # of the line's height: lower glyphs are separators or specks
 
 
@@ -125,12 +128,26 @@ def _union(
     )
 
 
-def marks(
-    boxes: NDArray[np.int32], slants: NDArray[np.float64], height: float
-) -> NDArray[np.uint8]:
+def straight_lean(ink: NDArray[np.bool_]) -> float:
+    """Degrees by which a straight upright stroke leans to the right; 0 for any other shape.
+
+    ink: bool (h, w).
+    """
+    height, width = ink.shape
+    if height < 1.2 * width or ink.sum() < 5:
+        return 0.0
+    y, x = np.nonzero(ink)
+    (across, shared), (_, along) = np.cov(x, y)
+    thick = across - shared**2 / max(along, 1e-9)  # variance of x about the stroke's axis
+    if thick > _STRAIGHT * height**2:
+        return 0.0
+    return float(np.degrees(np.arctan2(-shared, along)))
+
+
+def marks(boxes: NDArray[np.int32], leans: NDArray[np.float64], height: float) -> NDArray[np.uint8]:
     """uint8 (N,): the separator that each glyph of one line may be, ASCII, 0 for none.
 
-    boxes: int32 (N, 4), from left to right. slants: float64 (N,), degrees from the upright
+    boxes: int32 (N, 4), from left to right. leans: float64 (N,), degrees from the upright
     to the right of straight thin strokes, 0 for other shapes. height: of the line's figures.
     """
     result = np.zeros(len(boxes), np.uint8)
@@ -139,9 +156,11 @@ def marks(
     for index in np.flatnonzero(heights < _SMALL * height):
         top, bottom = _level(boxes, tall, int(index))
         result[index] = _small_mark(boxes[index], top, bottom)
-    upright = np.median(slants[tall & (slants != 0)]) if (tall & (slants != 0)).any() else 0.0
-    leaning = tall & (slants > max(14.0, 0.5 * upright)) & (heights > 0.85 * height)
-    result[leaning] = ord("/")
+    # A slash leans, and reaches above and below the figures; the more of one, the less of
+    # the other it takes.
+    reach = heights / height
+    slash = (leans > 0) & (leans / _SLASH_LEAN + (reach - 1) / _SLASH_REACH >= 1) & (reach > 0.85)
+    result[slash] = ord("/")
     return result
 
 

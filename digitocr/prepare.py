@@ -64,6 +64,7 @@ def prepare_page(page: Page, recipe: Recipe) -> Glyphs:
         field=segments.field,
         span=segments.span,
         boxes=segments.boxes,
+        cuts=segments.cuts,
         mark=segments.mark,
         crops=normalize(ink, segments),
     )
@@ -92,6 +93,7 @@ def failed_page(number: int, message: str) -> Glyphs:
         field=np.zeros(0, np.int32),
         span=np.zeros((0, 2), np.int32),
         boxes=np.zeros((0, 4), np.int32),
+        cuts=np.zeros(0, np.uint8),
         mark=np.zeros(0, np.uint8),
         crops=np.zeros((0, 28, 28), np.uint8),
         error=message,

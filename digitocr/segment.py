@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.atoms import Piece, candidates, cut_touching, marks
+from digitocr.atoms import Piece, candidates, cut_touching, marks, straight_lean
 from digitocr.boxes import enclosed, rows_of_cells
 from digitocr.components import Components, find_components, groups
 from digitocr.recipe import SegmentOptions
@@ -23,6 +23,7 @@ __all__ = ["segment"]
 
 _LEAST_FIGURE = 9  # pixels at working scale; lower writing cannot be read
 _MOST_FIGURE = 0.15  # of the page's height; higher shapes are no figures
+_SPECK = 0.1  # of the figures' height; dots are larger
 _LEAST_IN_CELL = 0.1  # of the cell's height; less is a speck
 _LEAST_FIGURE_IN_CELL = 0.35  # of the cell's height
 _MOST_IN_BOX = 24  # components; a box with more holds text
@@ -112,7 +113,7 @@ def _box_content(parts: Components, box: Box, free: NDArray[np.bool_]) -> list[_
     members = _inside(parts, box, free)
     if not 0 < len(members) <= _MOST_IN_BOX:
         return []
-    height = float(np.percentile(parts.heights[members], 80))
+    height = _figure_height(parts.heights[members])
     if height < _LEAST_IN_BOX * (box[3] - box[1]):
         return []
     free[members] = False
@@ -128,11 +129,19 @@ def _free_contents(
     is_prose = prose(lines)
     return [
         _Content(
-            Field("free", _ints(lines.boxes[number])), loose[members], float(lines.height[number])
+            Field("free", _ints(lines.boxes[number])),
+            loose[members],
+            _figure_height(parts.heights[loose[members]]),
         )
         for number, members in enumerate(groups(lines.line))
         if not is_prose[number] and lines.height[number] >= _LEAST_FIGURE
     ]
+
+
+def _figure_height(heights: NDArray[np.int32]) -> float:
+    """The height of a line's figures: the median of all that is no dot or dash."""
+    common = np.sort(heights)[int(0.6 * len(heights))]
+    return float(np.median(heights[2 * heights >= common]))
 
 
 def _ints(box: NDArray[np.int32]) -> Box:
@@ -146,7 +155,8 @@ def _lattice(parts: Components, contents: list[_Content]) -> Segments:
     atoms: list[Piece] = []
     field: list[int] = []
     spans: list[tuple[int, int]] = []
-    mark: list[NDArray[np.uint8]] = []
+    cuts: list[int] = []
+    mark: list[np.uint8] = []
     for number, content in enumerate(contents):
         pieces = _pieces(parts, content)
         runs = (
@@ -158,7 +168,8 @@ def _lattice(parts: Components, contents: list[_Content]) -> Segments:
         for offset, piece in enumerate(pieces):
             _paint(labels, parts, piece, len(atoms) + offset + 1)
         spans += [(start + len(atoms), stop + len(atoms)) for start, stop in runs]
-        mark.append(np.array([pieces_mark[a] if b - a == 1 else 0 for a, b in runs], np.uint8))
+        cuts += [_cuts(pieces, *run) for run in runs]
+        mark += [_run_mark(pieces, pieces_mark, *run) for run in runs]
         field += [number] * len(runs)
         atoms += pieces
     atom_boxes = np.array([piece.box for piece in atoms], np.int32).reshape(-1, 4)
@@ -170,7 +181,8 @@ def _lattice(parts: Components, contents: list[_Content]) -> Segments:
         field=np.array(field, np.int32),
         span=span,
         boxes=_span_boxes(atom_boxes, span),
-        mark=np.concatenate([np.zeros(0, np.uint8), *mark]),
+        cuts=np.array(cuts, np.uint8),
+        mark=np.array(mark, np.uint8),
     )
 
 
@@ -184,16 +196,19 @@ def _span_boxes(atom_boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArr
 
 
 def _pieces(parts: Components, content: _Content) -> list[Piece]:
-    """The pieces of a field's components, from left to right."""
+    """The pieces of a field's components, from left to right; specks are left out."""
     pieces: list[Piece] = []
-    for member in content.members:
+    size = np.maximum(parts.widths, parts.heights)[content.members]
+    for member in content.members[size >= _SPECK * content.height]:
         box = parts.boxes[member]
         left, top, right, bottom = box
         ink = parts.labels[top:bottom, left:right] == member + 1
         if content.field.cells:
             pieces += _cut_at_cells(int(member), box, ink, content.field.cells)
         else:
-            pieces += cut_touching(int(member), box, ink, content.height)
+            straight = straight_lean(ink) != 0.0
+            whole = Piece(int(member), _ints(box))
+            pieces += [whole] if straight else cut_touching(int(member), box, ink, content.height)
     return sorted(pieces, key=lambda piece: piece.box[0])
 
 
@@ -236,20 +251,27 @@ def _marks(parts: Components, pieces: list[Piece], content: _Content) -> NDArray
     if content.field.cells or not pieces:
         return np.zeros(len(pieces), np.uint8)
     boxes = np.array([piece.box for piece in pieces], np.int32)
-    slants = np.array([_slant(parts, piece) if piece.whole else 0.0 for piece in pieces])
-    return marks(boxes, slants, content.height)
+    leans = np.array([_lean(parts, piece) if piece.whole else 0.0 for piece in pieces])
+    return marks(boxes, leans, content.height)
 
 
-def _slant(parts: Components, piece: Piece) -> float:
-    """Degrees by which a straight thin stroke leans to the right; 0 for any other shape."""
+def _lean(parts: Components, piece: Piece) -> float:
+    """The lean of a piece that is a whole component, as ``straight_lean``."""
     left, top, right, bottom = piece.box
-    if bottom - top < 1.2 * (right - left):
-        return 0.0
-    y, x = np.nonzero(parts.labels[top:bottom, left:right] == piece.component + 1)
-    if len(x) < 5:
-        return 0.0
-    (across, _), (shared, along) = np.cov(x, y)
-    straight = across - shared**2 / max(along, 1e-9)  # variance of x about the stroke's axis
-    if straight > 0.004 * (bottom - top) ** 2:
-        return 0.0
-    return float(np.degrees(np.arctan2(-shared, along)))
+    return straight_lean(parts.labels[top:bottom, left:right] == piece.component + 1)
+
+
+def _cuts(pieces: list[Piece], start: int, stop: int) -> int:
+    """How many of the two sides of a run of pieces are cut through a component."""
+    left = start > 0 and pieces[start - 1].component == pieces[start].component
+    right = stop < len(pieces) and pieces[stop].component == pieces[stop - 1].component
+    return int(left) + int(right)
+
+
+def _run_mark(
+    pieces: list[Piece], pieces_mark: NDArray[np.uint8], start: int, stop: int
+) -> np.uint8:
+    """The separator a run of pieces may be: its only piece's, or that of a slash with specks."""
+    highest = max(range(start, stop), key=lambda at: pieces[at].box[3] - pieces[at].box[1])
+    mark: np.uint8 = pieces_mark[highest]
+    return mark if stop - start == 1 or mark == ord("/") else np.uint8(0)

@@ -117,7 +117,8 @@ class Segments:
     field: int32 (N,), the index of each candidate's field.
     span: int32 (N, 2), the half-open range of atoms that make up each candidate.
     boxes: int32 (N, 4), in pixels of the ink picture.
-    mark: uint8 (N,), the ASCII code of the separator (one of ``.,-/``) that the
+    cuts: uint8 (N,), how many of the candidate's two sides are cut through ink.
+    mark: uint8 (N,), the ASCII code of the separator (one of ``.,-/'``) that the
         candidate's size, place and shape allow it to be, 0 where none.
     """
 
@@ -127,6 +128,7 @@ class Segments:
     field: NDArray[np.int32]
     span: NDArray[np.int32]
     boxes: NDArray[np.int32]
+    cuts: NDArray[np.uint8]
     mark: NDArray[np.uint8]
 
 
@@ -136,7 +138,7 @@ class Glyphs:
 
     number, page_size, dpi, rotation, skew, to_page: of the page, as in ``Page`` and ``Ink``.
     fields: as in ``Segments``.
-    field, span, boxes, mark: as in ``Segments``; boxes in pixels of the ink picture.
+    field, span, boxes, cuts, mark: as in ``Segments``; boxes in pixels of the ink picture.
     crops: uint8 (N, 28, 28), in MNIST format, 255 is ink.
     error: a sentence where the page could not be read, else empty; then N is 0.
     """
@@ -151,6 +153,7 @@ class Glyphs:
     field: NDArray[np.int32]
     span: NDArray[np.int32]
     boxes: NDArray[np.int32]
+    cuts: NDArray[np.uint8]
     mark: NDArray[np.uint8]
     crops: NDArray[np.uint8]
     error: str = ""
