@@ -358,6 +358,16 @@ def test_a_jpeg_without_its_end_mark_alone_is_whole(tmp_path):
     )
 
 
+@pytest.mark.parametrize("name", ["jpeg", "jpeg-progressive"])
+def test_what_a_phone_appends_to_a_jpeg_is_passed_over(name, tmp_path):
+    film = b"\xff\xda\xff\xc0 film"
+    np.testing.assert_array_equal(
+        read(WHOLE[name] + film, tmp_path).pixels, read(WHOLE[name], tmp_path).pixels
+    )
+    with pytest.raises(DamagedFile):
+        read(WHOLE[name][: len(WHOLE[name]) // 2] + film, tmp_path)
+
+
 def test_a_group4_strip_with_a_bad_code_is_damaged(tmp_path):
     data = bytearray(WHOLE["tiff-group4"])
     middle = len(data) // 2

@@ -309,6 +309,20 @@ def test_a_damaged_picture_is_an_error_on_any_page(image, scan, tmp_path):
         read(data, tmp_path)
 
 
+def test_content_that_cannot_be_unpacked_is_no_blank_page(tmp_path):
+    packed = bytearray(zlib.compress(b"20 30 40 50 re f " * 20 + b"9 9 40 50 re f " * 20))
+    for place in range(len(packed)):
+        flipped = packed.copy()
+        flipped[place] ^= 0x41
+        stream = f"<< /Filter /FlateDecode /Length {len(packed)} >>\nstream\n".encode()
+        whole, start = pdf(content="CONTENT"), b"<< /Length 7 >>\nstream\nCONTENT"
+        try:
+            page = read(whole.replace(start, stream + bytes(flipped)), tmp_path)
+        except DamagedFile:
+            continue
+        assert (page.pixels < 255).any(), place
+
+
 def test_few_bits_a_pixel_are_no_missing_rows(tmp_path):
     packed = zlib.compress(np.full((240, 180), 0x0F, np.uint8).tobytes())
     entries = "/ColorSpace /DeviceGray /BitsPerComponent 4 /Filter /FlateDecode"

@@ -16,6 +16,7 @@ __all__ = ["DAMAGED", "decode_jpeg"]
 
 Pixels = NDArray[np.uint8]
 
+_MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
 DAMAGED = "the picture is damaged or cut short; scan or copy it again"
 
 
@@ -39,9 +40,20 @@ def decode_jpeg(data: bytes, mode: str) -> Pixels:
 
 
 def _ends_well(data: bytes) -> bool:
-    """Whether a JPEG of several scans has its end mark; of a single one, libjpeg can tell."""
-    start = data.rfind(b"\xff\xda")
-    return data.rfind(b"\xff\xd9") > start or data.find(b"\xff\xda") == start
+    """Whether a JPEG of several scans has its end mark; of a single one, libjpeg can tell.
+
+    Looked for behind the scans and not from the back, for phones append films and depth maps.
+    """
+    if data.endswith(b"\xff\xd9"):
+        return True
+    position, scans = 2, 0
+    while match := _MARKER.search(data, position):
+        marker, position = match[1][0], match.end()
+        if marker == 0xD9:
+            return True
+        position += int.from_bytes(data[position : position + 2], "big")
+        scans += marker == 0xDA
+    return scans == 1
 
 
 def _is_padding(said: bytes, data: bytes) -> bool:

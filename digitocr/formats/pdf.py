@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from digitocr.errors import DamagedFile, DocumentError, EmptyFile, EncryptedFile, TooLarge
 from digitocr.formats.modes import grey_if_grey
 from digitocr.formats.pdf_layout import only_picture, turn, turns
-from digitocr.formats.pdf_streams import check_fax, strict_pixels
+from digitocr.formats.pdf_streams import check_fax, check_streams, strict_pixels
 from digitocr.formats.poppler import Poppler
 from digitocr.formats.resolution import credible_dpi, drawing_scale, square_pixels
 from digitocr.recipe import IngestOptions
@@ -145,6 +145,8 @@ class Pdf:
 
     def _drawing(self, page: pypdfium2.PdfPage, index: int) -> Picture:
         """The page as a viewer shows it."""
+        if pdfium.FPDFPage_CountObjects(page) == 0:
+            check_streams(self._data)
         for image in page.get_objects([pdfium.FPDF_PAGEOBJ_IMAGE]):
             _check_size(image, self._options)
             strict_pixels(image, self._options)

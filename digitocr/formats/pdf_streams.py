@@ -7,6 +7,7 @@ more by a decoder that does.
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zlib
 
@@ -22,7 +23,7 @@ from digitocr.formats.complaints import caught_stderr, tells_of_damage
 from digitocr.formats.picture import decode_picture
 from digitocr.recipe import IngestOptions
 
-__all__ = ["check_fax", "strict_pixels"]
+__all__ = ["check_fax", "check_streams", "strict_pixels"]
 
 Pixels = NDArray[np.uint8]
 
@@ -73,6 +74,19 @@ def check_fax(image: pypdfium2.PdfImage, pixels: Pixels) -> None:
     alike = height if whole else int(wrong.argmax())
     if np.count_nonzero(np.ptp(pixels[:alike], axis=1)) >= _ROWS_TO_TELL:
         raise DamagedFile(_DAMAGED)
+
+
+def check_streams(data: bytes) -> None:
+    """Unpack all Flate streams of a PDF but those of pictures. Raises DamagedFile.
+
+    For a page that comes out empty: pdfium ends its content where that cannot be unpacked.
+    """
+    if b"/Encrypt" in data:
+        return
+    for start in re.finditer(rb"\bstream\r?\n", data):
+        entries = data[data.rfind(b"obj", 0, start.start()) : start.start()]
+        if re.search(rb"/Filter\s*\[?\s*/FlateDecode", entries) and b"/Image" not in entries:
+            _inflated_size(data[start.end() : data.find(b"endstream", start.end())])
 
 
 def _as_tiff(data: bytes, width: int, height: int) -> io.BytesIO:
