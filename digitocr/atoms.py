@@ -17,7 +17,7 @@ __all__ = ["Piece", "candidates", "cut_touching", "marks", "straight_lean"]
 
 _WIDE = 0.85  # of the line's height: wider components may hold several digits
 _CURSIVE = 4.5  # of the line's height: wider components are words or signatures
-_WAIST = 0.62  # of the line's height: digits that touch share no more than this
+_WAIST = 0.62  # of the figures' height: digits that touch share no more than this
 _LEAST_PIECE = 0.15  # of the line's height: no piece of a cut is narrower, as a 1 is
 _MOST_ATOMS = 4  # in one candidate
 _STRAIGHT = 0.004  # of the height squared: the variance across a straight stroke
@@ -76,7 +76,7 @@ def _cut_columns(ink: NDArray[np.bool_], height: float) -> list[int]:
     extent = np.where(ink.any(axis=0), bottom - top, 0)
     order = np.lexsort((ink.sum(axis=0), extent))
     columns: list[int] = []
-    for column in order[extent[order] <= _WAIST * height]:
+    for column in order[extent[order] <= _WAIST * max(height, len(ink))]:
         inside = least <= column <= len(extent) - least
         if inside and all(abs(column - other) >= least for other in columns):
             columns.append(int(column))
