@@ -12,6 +12,7 @@ from digitocr.recipe import CleanOptions
 from digitocr.rules import find_rules
 from digitocr.skew import measure_skew
 from digitocr.threshold import binarise, character_height, drop_specks, stroke_width
+from digitocr.turn import measure_turn, turned
 from digitocr.types import Ink, Page
 
 __all__ = ["clean"]
@@ -19,6 +20,7 @@ __all__ = ["clean"]
 _MOST_ENLARGED = 2.5
 _BROAD_STROKE = 6.0  # pixels; a stroke need not be broader
 _SKETCH_SIDE = 1100  # pixels; of the small picture that turn and skew are measured on
+_REACH = 120  # pixels at working scale; the broadest ink that is no part of the paper
 _COARSE_GRAIN = 3.5  # grey levels; JPEG and paper stay below it
 
 
@@ -30,25 +32,27 @@ def clean(page: Page, options: CleanOptions) -> Ink:
     """
     scale = _working_scale(page, options)
     grey, shrink = _shrink(to_grey(page.pixels), scale)
-    flat = flatten(grey, reach=round(120 * max(1.0, shrink / scale)))
+    flat = flatten(grey, reach=round(_REACH * max(1.0, shrink / scale)))
     sketch, reduction = _sketch(flat)
     if page.dpi is None:
         strokes = stroke_width(sketch) * reduction / shrink
         scale = _scale_of_strokes(scale, strokes, options.min_side / max(page.pixels.shape))
     skew = measure_skew(sketch, options.max_skew) if options.deskew else 0.0
+    rotation = measure_turn(_level(sketch, skew)) if options.turn else 0
     height, width = page.pixels.shape[:2]
-    straight, to_page = _straighten(flat, shrink, scale, skew, (width, height))
+    if rotation in (90, 270):
+        height, width = width, height
+    straight, to_page = _straighten(turned(flat, rotation), shrink, scale, skew, (width, height))
     straight, grain = _smooth(straight)
     mask = binarise(straight, grain)
     lines = np.zeros_like(mask)
     if options.remove_lines and mask.any():
-        rules = find_rules(
-            straight, mask, character_height(sketch) * reduction * scale / shrink, grain
-        )
-        mask, lines = erase_rules(mask, rules)
+        characters = character_height(sketch) * reduction * scale / shrink
+        mask, lines = erase_rules(mask, find_rules(straight, mask, characters, grain))
     mask = drop_specks(mask)
-    straight = _bleach(straight, mask, lines)
-    return Ink(straight, mask, lines, to_page, (width, height), 0, skew)
+    return Ink(
+        _bleach(straight, mask, lines), mask, lines, to_page, (width, height), rotation, skew
+    )
 
 
 def _working_scale(page: Page, options: CleanOptions) -> float:
@@ -86,6 +90,15 @@ def _sketch(flat: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     if noise(small) > _COARSE_GRAIN:
         small = cv2.GaussianBlur(small, (0, 0), 1.2)
     return binarise(small, noise(small)), by
+
+
+def _level(sketch: NDArray[np.uint8], skew: float) -> NDArray[np.uint8]:
+    """The sketch turned straight about its centre; its corners may be lost."""
+    if skew == 0.0:
+        return sketch
+    height, width = sketch.shape
+    about = cv2.getRotationMatrix2D((width / 2, height / 2), skew, 1.0)
+    return np.asarray(cv2.warpAffine(sketch, about, (width, height), flags=cv2.INTER_NEAREST))
 
 
 def _straighten(
