@@ -24,13 +24,14 @@ SIDE = 28
 _BOX = 20  # pixels; the longer side of the digit
 _WORK = 3 * _BOX  # strokes are widened at three times the final resolution
 _STROKE = 6.6  # pixels at that resolution: 2.2 of the final ones
+_MARGIN = 5  # pixels; the widest pen's reach
 _FLOOR = 0.15  # of full ink; fainter than that is halo
 _SOLID = 0.85  # of the mean ink of the stroke; darker than that is full ink
 _LARGEST = 160  # pixels; larger single pictures are reduced first
 _DRY = 0.6  # of Otsu's threshold; a pen that runs dry still leaves that much
 _FAINTEST = 14.0  # grey levels between ink and paper; less is an empty picture
 
-_CROSS = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
+_SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
 _PENS = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (k, k)) for k in range(1, 9)]
 
 Grey = NDArray[Any]  # uint8; OpenCV's types say less
@@ -45,8 +46,15 @@ def normalize(ink: Ink, segments: Segments) -> Grey:
     Returns uint8 (N, 28, 28), 255 is ink, one for each candidate of ``segments``.
     """
     crops = np.zeros((len(segments.boxes), SIDE, SIDE), np.uint8)
+    if not len(crops):
+        return crops
+    dark = cv2.bitwise_not(ink.grey)
+    nobodys = cv2.bitwise_and(cv2.inRange(segments.labels, 0, 0), cv2.bitwise_not(ink.lines))
     for crop, box, span in zip(crops, segments.boxes, segments.span, strict=True):
-        crop[:] = glyph(_own_ink(ink, segments.labels, box, span))
+        window = _around(box, dark.shape)
+        mine = cv2.inRange(segments.labels[window], int(span[0]) + 1, int(span[1]))
+        fringe = cv2.bitwise_and(cv2.dilate(mine, _SQUARE), nobodys[window])
+        crop[:] = glyph(cv2.bitwise_and(dark[window], cv2.bitwise_or(mine, fringe)))
     return crops
 
 
@@ -80,20 +88,11 @@ def picture(pixels: Grey) -> Grey:
     return glyph(_main_ink(_distance_from_paper(_opaque(_at_most(pixels, _LARGEST)))))
 
 
-def _own_ink(
-    ink: Ink, labels: NDArray[np.int32], box: NDArray[np.int32], span: NDArray[np.int32]
-) -> Grey:
-    """uint8 (h, w): the grey ink of the atoms in ``span``, within one pixel of them."""
-    height, width = labels.shape
-    rows = slice(max(int(box[1]) - 2, 0), min(int(box[3]) + 2, height))
-    columns = slice(max(int(box[0]) - 2, 0), min(int(box[2]) + 2, width))
-    near = labels[rows, columns]
-    mine = cv2.inRange(near, int(span[0]) + 1, int(span[1]))
-    foreign = cv2.bitwise_or(cv2.inRange(near, 1, 2**31 - 1), ink.lines[rows, columns])
-    foreign[mine > 0] = 0
-    reach = cv2.dilate(mine, _CROSS)
-    reach[foreign > 0] = 0
-    return cv2.bitwise_and(cv2.bitwise_not(ink.grey[rows, columns]), reach)
+def _around(box: NDArray[np.int32], shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The rows and columns of a box and two pixels around it, within the page."""
+    left, top, right, bottom = (int(side) for side in box)
+    rows = slice(max(top - 2, 0), min(bottom + 2, shape[0]))
+    return rows, slice(max(left - 2, 0), min(right + 2, shape[1]))
 
 
 def _contrast(ink: Grey) -> Grey:
@@ -117,20 +116,23 @@ def _fit(ink: Grey, side: int) -> Grey:
 
 def _widen(ink: Grey) -> Grey:
     """Strokes finer than MNIST's are made as wide; the picture grows by as much."""
-    pen = _PENS[min(max(round(_STROKE - _stroke_width(ink)), 0), len(_PENS) - 1)]
-    grown = len(pen) // 2 + 1
-    framed = cv2.copyMakeBorder(ink, grown, grown, grown, grown, cv2.BORDER_CONSTANT, value=0)
-    framed = cv2.dilate(framed, pen) if len(pen) > 1 else framed
+    height, width = ink.shape
+    framed = np.zeros((height + 2 * _MARGIN, width + 2 * _MARGIN), np.uint8)
+    framed[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = ink
+    pen = _PENS[min(max(round(_STROKE - _stroke_width(framed)), 0), len(_PENS) - 1)]
+    if len(pen) == 1:
+        return ink
+    framed = cv2.dilate(framed, pen)
     left, top, width, height = cv2.boundingRect(framed)
     return framed[top : top + height, left : left + width]
 
 
 def _stroke_width(ink: Grey) -> float:
-    """The mean width of the strokes in pixels: area over half the length of the outline."""
+    """The mean width of the strokes in pixels: area over half the length of the outline.
+    There must be a margin around the ink."""
     _half, mask = cv2.threshold(ink, 127, 255, cv2.THRESH_BINARY)
-    mask = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     area = cv2.countNonZero(mask)
-    outline = area - cv2.countNonZero(cv2.erode(mask, _CROSS))
+    outline = area - cv2.countNonZero(cv2.erode(mask, _SQUARE))
     return 2 * area / max(outline, 1)
 
 
@@ -212,7 +214,7 @@ def _main_ink(ink: Grey) -> Grey:
     count, labels, stats, centres = cv2.connectedComponentsWithStats(mask, connectivity=8)
     keep = np.zeros(count, np.uint8)
     keep[1:] = 255 * _belongs(labels, stats, centres)[1:]
-    own = cv2.dilate(keep[labels], _CROSS)
+    own = cv2.dilate(keep[labels], _SQUARE)
     own[(labels > 0) & (keep[labels] == 0)] = 0
     return cv2.bitwise_and(ink, own)
 

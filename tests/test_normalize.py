@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -151,6 +153,7 @@ def page_of(*inks: Grey) -> tuple[Ink, Segments]:
         field=np.zeros(len(spans), np.int32),
         span=np.array(spans, np.int32),
         boxes=np.array(boxes, np.int32),
+        cuts=np.zeros(len(spans), np.uint8),
         mark=np.zeros(len(spans), np.uint8),
     )
     return ink, segments
@@ -178,15 +181,7 @@ def test_a_ruled_line_beside_the_digit_is_not_in_its_picture() -> None:
 
 def test_no_candidates_are_no_pictures() -> None:
     ink, segments = page_of(drawn("1"))
-    none = Segments(
-        fields=(),
-        labels=segments.labels,
-        atom_boxes=segments.atom_boxes,
-        field=segments.field[:0],
-        span=segments.span[:0],
-        boxes=segments.boxes[:0],
-        mark=segments.mark[:0],
-    )
+    none = replace(segments, span=segments.span[:0], boxes=segments.boxes[:0])
     crops = normalize(ink, none)
     assert crops.shape == (0, 28, 28) and crops.dtype == np.uint8
 

@@ -134,6 +134,7 @@ def _source(source: Source, folder: Path) -> _Part:
     # A blank picture teaches nothing that its emptiness does not say.
     found = found.where(np.any(found.pictures, axis=(1, 2)))
     back = np.isin(found.writers, np.array(source.validation, np.str_))
+    back |= np.random.default_rng([0, 7]).random(len(found)) < source.validation_share
     return _named(
         _Part(found.where(~back), found.where(back), source.licence, source.times), source.folder
     )

@@ -31,7 +31,7 @@ class NetworkOptions:
     """Which network."""
 
     architecture: str = "strided"
-    widths: tuple[int, ...] = (32, 64, 128)
+    widths: tuple[int, ...] = (16, 64, 128)
     dropout: float = 0.3
 
 
@@ -71,6 +71,7 @@ class Source:
     step: int = 1  # every how manieth line is used
     leave_out: tuple[str, ...] = ()  # class folders that are not used
     validation: tuple[str, ...] = ()  # writers kept back to validate on
+    validation_share: float = 0.0  # of the samples, where writers are unknown
 
 
 @dataclass(frozen=True, slots=True)
