@@ -29,6 +29,7 @@ _FONTS = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmr", "cmb", "cmss", "cmt
 _HERSHEY = (0, 1, 2, 3, 4, 16, 17, 18, 19, 20)  # cv2.FONT_HERSHEY_*, upright and italic
 _LETTERS = [letter for letter in string.ascii_letters if letter not in "OoIlQ"]
 _SIGNS = list('#$%&?!*+=@{}[]<>;:"~^')
+_CURRENCIES = list("$€£¥₹")  # stand right before amounts, where they must not be read along
 _SHAPES = 9
 
 Bytes = NDArray[Any]  # uint8; OpenCV's types say less
@@ -64,21 +65,25 @@ def spoil(digits: Samples, pairs: int, halves: int, seed: int) -> Samples:
 
 def _letters(random: np.random.Generator) -> str:
     """A letter, sometimes a sign, sometimes two or three letters that were not parted."""
-    if random.random() < 0.15:
+    kind = random.random()
+    if kind < 0.15:
         return str(random.choice(_SIGNS))
+    if kind < 0.25:
+        return str(random.choice(_CURRENCIES))
     length = int(random.choice([1, 2, 3], p=[0.75, 0.18, 0.07]))
     return "".join(random.choice(_LETTERS, length))
 
 
 def _text(text: str, random: np.random.Generator) -> Bytes:
     """uint8 (h, w), 255 ink: the text in a random font, 40 to 90 pixels high."""
-    if random.random() < 0.2:
+    if text.isascii() and random.random() < 0.2:
         face = int(random.choice(_HERSHEY))
         field = np.zeros((110, 60 + 70 * len(text)), np.uint8)
         thickness = int(random.integers(2, 9))
         cv2.putText(field, text, (20, 85), face, 2.5, 255, thickness, cv2.LINE_AA)
         return field
-    font = ImageFont.truetype(str(random.choice(_font_files())), int(random.integers(40, 90)))
+    files = _font_files() if text.isascii() else _wide_font_files()
+    font = ImageFont.truetype(str(random.choice(files)), int(random.integers(40, 90)))
     drawn = Image.new("L", (60 + 90 * len(text), 140), 0)
     ImageDraw.Draw(drawn).text((30, 15), text, fill=255, font=font)
     return np.asarray(drawn)
@@ -90,6 +95,11 @@ def _font_files() -> list[str]:
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     files = [file for file in sorted(folder.glob("*.ttf")) if file.stem.startswith(_FONTS)]
     return [str(file) for file in files if "Display" not in file.stem]
+
+
+def _wide_font_files() -> list[str]:
+    """Those of them that have the signs of all currencies."""
+    return [file for file in _font_files() if "DejaVu" in file]
 
 
 def _shape(random: np.random.Generator) -> Bytes:
