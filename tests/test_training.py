@@ -160,6 +160,16 @@ def test_no_writer_is_on_both_sides(small: Path, tmp_path: Path) -> None:
     assert held_back.isdisjoint(trained.corpus.training.writers)
 
 
+def test_the_last_training_holds_nothing_back(small: Path, tmp_path: Path) -> None:
+    (tmp_path / "train-x.toml").write_text("hold_back = false\ntemperature = 1.3\n" + RECIPE)
+    trained = run_training(
+        tmp_path / "train-x.toml", tmp_path / "m.safetensors", mnist=small / "mnist", epochs=0
+    )
+    assert not trained.corpus.validation
+    assert (trained.corpus.training.labels < 10).sum() == 400
+    assert trained.header.temperature == 1.3
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

@@ -78,6 +78,7 @@ def gather(
         parts.append(_every_tenth(read_folder(folder, NOT_A_DIGIT), seed))
     report("drawing")
     parts += _drawn(recipe.drawn, handwritten.training, seed)
+    parts = parts if recipe.hold_back else [_all_of(part) for part in parts]
     return _corpus([part for part in parts if len(part.training) or len(part.validation)])
 
 
@@ -161,6 +162,12 @@ def _drawn(options: DrawnOptions, digits: Samples, seed: int) -> list[_Part]:
         _named(_Part(one.where(np.any(one.pictures, axis=(1, 2))), empty, _OWN_LICENCE), one.source)
         for one in drawn
     ]
+
+
+def _all_of(part: _Part) -> _Part:
+    """The part with nothing kept back."""
+    everything = joined([part.training, part.validation], part.training.source)
+    return _Part(everything, everything.where(everything.labels < 0), part.licence, part.times)
 
 
 def _named(part: _Part, name: str) -> _Part:

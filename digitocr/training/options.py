@@ -83,6 +83,8 @@ class TrainRecipe:
     # are not there are left out
     mnist: str = ""  # below the root; downloaded where empty
     mnist_validation: float = 0.1  # of the writers, kept back to validate on
+    hold_back: bool = True  # False trains on the validation writers too: the last training,
+    # once all is decided
     temperature: float = 0.0  # of the model; fitted on the validation writers where 0
     network: NetworkOptions = field(default_factory=NetworkOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
