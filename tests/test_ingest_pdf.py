@@ -187,8 +187,9 @@ def test_a_mirrored_or_turned_scan_looks_as_drawn(matrix, rotation, tmp_path):
         "Q BT 3 Tr /F 20 Tf 9 9 Td (12345) Tj ET q 180 0 0 120 0 0 cm /I0 Do Q",
         "Q BT /F 20 Tf 9 9 Td (12345) Tj ET 0 0 99 99 re f q 180 0 0 120 0 0 cm /I0 Do Q",
         "0 0 1 1 re W n /I0 Do Q",
+        "/Figure << /MCID 0 >> BDC /I0 Do EMC Q",
     ],
-    ids=["text over it", "text under it", "hidden under it", "clipped to itself"],
+    ids=["text over it", "text under it", "hidden under it", "clipped to itself", "tagged"],
 )
 def test_what_cannot_be_seen_leaves_a_scan_a_scan(content, tmp_path):
     data = pdf(flate(), content=f"q {WIDE} 0 0 {HIGH} 0 0 cm {content}")
@@ -228,6 +229,11 @@ def test_a_page_that_is_more_than_its_scan_looks_as_drawn(images, content, page,
     read_page = read(data, tmp_path)
     assert close(read_page.pixels, shown(data, read_page.pixels.shape))
     assert not close(read_page.pixels, np.resize(sheet(), read_page.pixels.shape), 0.5)
+
+
+def test_a_soft_mask_elsewhere_leaves_a_scan_a_scan(tmp_path):
+    other = flate(255 - sheet(), "/SMask 5 0 R /Decode [1 0]")
+    np.testing.assert_array_equal(read(pdf(flate(), other), tmp_path).pixels, sheet())
 
 
 def test_a_slanted_scan_is_drawn(tmp_path):

@@ -33,7 +33,6 @@ _PDFIUM = threading.RLock()  # pdfium is not thread safe
 _POINTS = 72.0  # per inch
 _DAMAGED = "the PDF is damaged or cut short; print it to a new PDF from a viewer, or scan it again"
 _DAMAGED_PAGE = "the page is damaged; print the PDF to a new one from a viewer, or scan it again"
-# An image's dictionary is never compressed, so these see every unusual one of a file.
 _DECODE_ARRAY = re.compile(rb"/Decode(?![A-Za-z])")
 _MASK = re.compile(rb"/S?Mask(?![A-Za-z])(?!\s*/None)")
 _PLAIN_COLOURS = (
@@ -69,8 +68,6 @@ class Pdf:
         self._data = data
         self._options = options
         self._poppler: Poppler | None = None
-        self._has_decode_arrays = _DECODE_ARRAY.search(data) is not None
-        self._has_masks = _MASK.search(data) is not None
         with _PDFIUM, _translated(_DAMAGED):
             self._document = _open(data)
             self.page_count = len(self._document)
@@ -100,8 +97,7 @@ class Pdf:
                     raise
                 return self._drawn_by_poppler(index, strict=True)
             try:
-                scan = None if self._has_masks else self._scan(page)
-                return scan or self._drawing(page, index)
+                return self._scan(page) or self._drawing(page, index)
             finally:
                 page.close()
 
@@ -133,15 +129,29 @@ class Pdf:
     def _pixels(self, image: pypdfium2.PdfImage) -> Pixels | None:
         """A picture's pixels as stored; None where only drawing shows them right."""
         facts = image.get_metadata()
-        if facts.colorspace == pdfium.FPDF_COLORSPACE_UNKNOWN and facts.bits_per_pixel == 1:
-            return None  # a stencil to paint through
+        stencil = facts.colorspace == pdfium.FPDF_COLORSPACE_UNKNOWN and facts.bits_per_pixel == 1
+        entries = self._entries(image)
+        if stencil or _MASK.search(entries):
+            return None
         pixels = strict_pixels(image, self._options)
-        plain = facts.colorspace in _PLAIN_COLOURS and not self._has_decode_arrays
+        plain = facts.colorspace in _PLAIN_COLOURS and not _DECODE_ARRAY.search(entries)
         if pixels is not None and plain:
             return pixels
         if image.get_filters() == ["CCITTFaxDecode"]:
             return _fax_pixels(image)
         return _from_bitmap(image.get_bitmap())
+
+    def _entries(self, image: pypdfium2.PdfImage) -> bytes:
+        """The picture's dictionary, which is never compressed, as it stands before its data.
+
+        The whole file where that cannot be told, as in an encrypted one: then every other
+        picture's unusual entry counts as this one's.
+        """
+        stream = bytes(image.get_data())
+        if not stream or self._data.count(stream) != 1:
+            return self._data
+        start = self._data.find(stream)
+        return self._data[self._data.rfind(b"obj", 0, start) : start]
 
     def _drawing(self, page: pypdfium2.PdfPage, index: int) -> Picture:
         """The page as a viewer shows it."""

@@ -76,9 +76,18 @@ def _coverage(image: pypdfium2.PdfImage, page: pypdfium2.PdfPage) -> float:
 
 def _is_plain(image: pypdfium2.PdfImage) -> bool:
     """Whether a picture is shown whole and opaque, and not as a layer that may be off."""
-    if pdfium.FPDFPageObj_HasTransparency(image) or pdfium.FPDFPageObj_CountMarks(image) > 0:
+    marks = range(max(0, pdfium.FPDFPageObj_CountMarks(image)))
+    if any(_is_layer(pdfium.FPDFPageObj_GetMark(image, number)) for number in marks):
         return False
-    return _is_unclipped(image)
+    return not pdfium.FPDFPageObj_HasTransparency(image) and _is_unclipped(image)
+
+
+def _is_layer(mark: pdfium.FPDF_PAGEOBJECTMARK) -> bool:
+    """Whether marked content is an optional one, and no mere tag for readers."""
+    name = (pdfium.FPDF_WCHAR * 8)()
+    length = ctypes.c_ulong()
+    fits = pdfium.FPDFPageObjMark_GetName(mark, name, ctypes.sizeof(name), length)
+    return bool(fits) and bytes(name)[: length.value].decode("utf-16-le").rstrip("\0") == "OC"
 
 
 def _is_unclipped(image: pypdfium2.PdfImage) -> bool:

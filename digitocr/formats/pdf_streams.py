@@ -28,6 +28,7 @@ __all__ = ["check_fax", "check_streams", "strict_pixels"]
 Pixels = NDArray[np.uint8]
 
 _DAMAGED = "a picture on the page is damaged or cut short; scan the page again"
+_DAMAGED_PAGE = "the page is damaged; print the PDF to a new one from a viewer, or scan it again"
 _KINDS = {"DCTDecode": "JPEG", "JPXDecode": "JPEG2000"}
 _ROWS_TO_TELL = 16  # with ink, on which two decoders of fax data must agree to mean the same
 
@@ -85,8 +86,10 @@ def check_streams(data: bytes) -> None:
         return
     for start in re.finditer(rb"\bstream\r?\n", data):
         entries = data[data.rfind(b"obj", 0, start.start()) : start.start()]
-        if re.search(rb"/Filter\s*\[?\s*/FlateDecode", entries) and b"/Image" not in entries:
-            _inflated_size(data[start.end() : data.find(b"endstream", start.end())])
+        packed = data[start.end() : data.find(b"endstream", start.end())]
+        flate = re.search(rb"/Filter\s*\[?\s*/FlateDecode", entries) and packed.strip()
+        if flate and b"/Image" not in entries and _inflated_size(packed) is None:
+            raise DamagedFile(_DAMAGED_PAGE)
 
 
 def _as_tiff(data: bytes, width: int, height: int) -> io.BytesIO:
@@ -106,6 +109,8 @@ def _check_complete(image: pypdfium2.PdfImage, filters: list[str]) -> None:
         size = _inflated_size(bytes(image.get_data()))
     else:
         size = pdfium.FPDFImageObj_GetImageDataDecoded(image, None, 0)
+    if size is None:
+        raise DamagedFile(_DAMAGED)
     width, height = image.get_px_size()
     bits = image.get_metadata().bits_per_pixel
     if size >= height * -(-width * bits // 8):
@@ -118,15 +123,13 @@ def _check_complete(image: pypdfium2.PdfImage, filters: list[str]) -> None:
     raise DamagedFile(_DAMAGED)
 
 
-def _inflated_size(data: bytes) -> int:
-    """Unpack a bit at a time, so that a bomb fills no memory. Raises DamagedFile."""
+def _inflated_size(data: bytes) -> int | None:
+    """Unpack a bit at a time, so that a bomb fills no memory; None where it cannot be done."""
     unpacker, size = zlib.decompressobj(), 0
     try:
         while data and not unpacker.eof:
             size += len(unpacker.decompress(data, 1 << 20))
             data = unpacker.unconsumed_tail
-    except zlib.error as error:
-        raise DamagedFile(_DAMAGED) from error
-    if not unpacker.eof:
-        raise DamagedFile(_DAMAGED)
-    return size
+    except zlib.error:
+        return None
+    return size if unpacker.eof else None

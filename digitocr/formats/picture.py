@@ -31,7 +31,7 @@ from digitocr.errors import DamagedFile, DocumentError, EmptyFile, TooLarge
 from digitocr.formats.complaints import caught_stderr, tells_of_damage
 from digitocr.formats.jpeg import DAMAGED, decode_jpeg
 from digitocr.formats.modes import to_uint8
-from digitocr.formats.resolution import credible_dpi, square_pixels
+from digitocr.formats.resolution import HIGHEST, LOWEST, credible_dpi, square_pixels
 from digitocr.recipe import IngestOptions
 
 __all__ = ["Picture", "decode_picture"]
@@ -123,7 +123,7 @@ def _tiff_frames(image: ImageFile.ImageFile, max_pages: int) -> list[int]:
         except Exception:
             frames.append(frame)
             break
-        if int(image.tag_v2.get(_NEW_SUBFILE_TYPE, 0)) & 0b101:  # type: ignore[attr-defined]
+        if _is_preview(image):
             others += 1
         else:
             frames.append(frame)
@@ -133,6 +133,12 @@ def _tiff_frames(image: ImageFile.ImageFile, max_pages: int) -> list[int]:
                 "split it, or raise max_pages in the pipeline file"
             )
     return frames or [0]
+
+
+def _is_preview(image: ImageFile.ImageFile) -> bool:
+    """Whether a TIFF frame says that it is a smaller copy or a mask of another."""
+    kind = image.tag_v2.get(_NEW_SUBFILE_TYPE)  # type: ignore[attr-defined]
+    return isinstance(kind, int) and kind & 0b101 != 0
 
 
 def _upright(
@@ -147,7 +153,8 @@ def _upright(
         pixels = _oriented(pixels, orientation)
     if orientation >= 5:
         across, down = down, across
-    pixels = square_pixels(pixels, across, down)
+    if min(across, down) >= LOWEST and max(across, down) <= HIGHEST:
+        pixels = square_pixels(pixels, across, down)
     return pixels, credible_dpi(max(across, down), max(pixels.shape[:2]))
 
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from digitocr.errors import DamagedFile
 from digitocr.recipe import IngestOptions
 
-__all__ = ["credible_dpi", "drawing_scale", "square_pixels"]
+__all__ = ["HIGHEST", "LOWEST", "credible_dpi", "drawing_scale", "square_pixels"]
 
-_LOW, _HIGH = 72.0, 1200.0
+LOWEST, HIGHEST = 72.0, 1200.0  # pixels per inch that scanners give
 _MEANINGLESS = (72.0, 96.0)  # what programs write where they know nothing
 _CARD, _SHEET = 4.0, 24.0  # inches: no sheet that is scanned is longer than A2
 _POINTS = 72.0  # per inch
@@ -25,7 +25,7 @@ def credible_dpi(dpi: float, long_side: int) -> float | None:
     Cameras and programs write 72 or 96 where they know nothing, so those must give the sheet
     (its longer side in pixels) a size that cheques and forms have.
     """
-    if not _LOW <= dpi <= _HIGH:
+    if not LOWEST <= dpi <= HIGHEST:
         return None
     inches = long_side / dpi
     usual = any(abs(dpi - value) < 0.5 for value in _MEANINGLESS)
