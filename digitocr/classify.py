@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from digitocr.errors import ModelError
+from digitocr.mnist import NORMALIZATION, SIDE
 from digitocr.network import OUTPUTS, Net, build, fused
-from digitocr.normalize import NORMALIZATION, SIDE
 from digitocr.types import CLASSES, ModelId
 from digitocr.weights import Header, read_model
 

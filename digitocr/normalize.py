@@ -15,14 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.mnist import BOX, SIDE
 from digitocr.types import Ink, Segments
 
-__all__ = ["NORMALIZATION", "SIDE", "glyph", "normalize", "picture"]
+__all__ = ["glyph", "normalize", "picture"]
 
-NORMALIZATION = "mnist-1"  # written into every model; changes whenever a crop's pixels would
-SIDE = 28
-_BOX = 20  # pixels; the longer side of the digit
-_WORK = 3 * _BOX  # strokes are widened at three times the final resolution
+_WORK = 3 * BOX  # strokes are widened at three times the final resolution
 _STROKE = 6.6  # pixels at that resolution: 2.2 of the final ones
 _MARGIN = 5  # pixels; the widest pen's reach
 _FLOOR = 0.15  # of full ink; fainter than that is halo
@@ -71,7 +69,7 @@ def glyph(ink: Grey) -> Grey:
     if not width or not height:
         return np.zeros((SIDE, SIDE), np.uint8)
     ink = _fit(ink[top : top + height, left : left + width], _WORK)
-    ink = _fit(_widen(ink), _BOX)
+    ink = _fit(_widen(ink), BOX)
     return _centre(ink)
 
 

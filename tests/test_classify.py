@@ -10,8 +10,8 @@ from safetensors import numpy as tensors_in_numpy
 
 from digitocr.classify import Classifier
 from digitocr.errors import ModelError
+from digitocr.mnist import NORMALIZATION
 from digitocr.network import build
-from digitocr.normalize import NORMALIZATION
 from digitocr.training.draw import draw_printed
 from digitocr.weights import Header, read_model, write_model
 

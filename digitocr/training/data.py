@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.errors import InputMissing, UsageError
-from digitocr.normalize import SIDE, glyph, picture
+from digitocr.mnist import SIDE
+from digitocr.normalize import glyph, picture
 from digitocr.types import NOT_A_DIGIT
 
 __all__ = ["Samples", "joined", "read_folder", "read_idx", "read_lines", "read_mnist", "read_path"]

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from digitocr.normalize import SIDE, glyph
+from digitocr.mnist import SIDE
+from digitocr.normalize import glyph
 from digitocr.training.data import Samples, samples
 from digitocr.types import NOT_A_DIGIT
 

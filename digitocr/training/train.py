@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from digitocr.errors import PipelineError
+from digitocr.mnist import NORMALIZATION
 from digitocr.network import Net, build
-from digitocr.normalize import NORMALIZATION
 from digitocr.training.augment import augment
 from digitocr.training.calibrate import fit_temperature, softmax
 from digitocr.training.card import write_card
