@@ -19,12 +19,12 @@ _MOST_SHORT_LABELS = 65_000
 class Components:
     """The connected components of a mask, background left out.
 
-    labels: int32 (h, w), 0 for background, k + 1 for component k.
+    labels: uint16 or int32 (h, w), 0 for background, k + 1 for component k.
     boxes: int32 (C, 4), left, top, right, bottom, half-open.
     areas: int32 (C,), pixels of ink.
     """
 
-    labels: NDArray[np.int32]
+    labels: NDArray[np.uint16] | NDArray[np.int32]
     boxes: NDArray[np.int32]
     areas: NDArray[np.int32]
 
@@ -46,13 +46,10 @@ class Components:
 
 def find_components(mask: NDArray[np.uint8]) -> Components:
     """Label the 8-connected components of a uint8 (h, w) mask, 255 where there is ink."""
-    # Block-based labelling: less than half the time of the default on a page.
-    _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
-        mask, connectivity=8, ltype=cv2.CV_32S, ccltype=cv2.CCL_BBDT
-    )
-    left, top, width, height, area = stats[1:].T.astype(np.int32)
+    labels, stats = label_components(mask)
+    left, top, width, height, area = stats[1:].T
     boxes = np.stack([left, top, left + width, top + height], axis=1)
-    return Components(np.asarray(labels, np.int32), boxes, area)
+    return Components(labels, boxes, area)
 
 
 def label_components(

@@ -151,7 +151,7 @@ def _ints(box: NDArray[np.int32]) -> Box:
 
 def _lattice(parts: Components, contents: list[_Content]) -> Segments:
     """Pieces and candidates of all fields, as one structure of arrays."""
-    labels = np.zeros_like(parts.labels)
+    labels = np.zeros(parts.labels.shape, np.int32)
     atoms: list[Piece] = []
     field: list[int] = []
     spans: list[tuple[int, int]] = []

@@ -22,7 +22,7 @@ def test_an_empty_mask_has_no_components_but_the_right_types() -> None:
     parts = find_components(np.zeros((9, 7), np.uint8))
     assert parts.boxes.shape == (0, 4)
     assert parts.boxes.dtype == np.int32
-    assert parts.labels.dtype == np.int32
+    assert parts.areas.dtype == np.int32
 
 
 def test_diagonal_pixels_are_one_component() -> None:

@@ -1,0 +1,187 @@
+"""Probabilities become numbers: what is read, what is left alone, and how sure it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from digitocr.assemble import assemble
+from digitocr.recipe import AssembleOptions
+from digitocr.types import CLASSES, NOT_A_DIGIT, Field, Glyphs, Number
+
+_SIZES = {".": (5, 6), ",": (5, 12), "-": (16, 5), "/": (22, 54), "1": (8, 40)}
+
+
+class Line:
+    """A line of writing: each sign a glyph of one atom, a space a wide gap, letters no digits."""
+
+    def __init__(self, text: str, kind: str = "free", sure: float = 0.999) -> None:
+        self.boxes: list[tuple[int, int, int, int]] = []
+        self.marks: list[int] = []
+        self.rows: list[NDArray[np.float32]] = []
+        x = 100
+        for sign in text:
+            if sign == " ":
+                x += 16
+                continue
+            width, height = _SIZES.get(sign, (26, 40))
+            top = 210 if sign == "-" else 240 - height
+            self.boxes.append((x, top, x + width, top + height))
+            self.marks.append(ord(sign) if sign in ".,-/" else 0)
+            self.rows.append(_probabilities(sign, sure))
+            x += width + 6
+        self.kind = kind
+
+    def glyphs(self) -> Glyphs:
+        count = len(self.boxes)
+        boxes = np.array(self.boxes, np.int32).reshape(-1, 4)
+        bounds = (100, 180, 1200, 250)
+        cells = tuple(tuple(box) for box in self.boxes) if self.kind == "cells" else ()
+        return Glyphs(
+            number=3,
+            page_size=(2000, 1000),
+            dpi=200.0,
+            rotation=0,
+            skew=0.0,
+            to_page=np.array([[1.5, 0, 0], [0, 1.5, 0]]),
+            fields=(Field(self.kind, bounds, cells),),  # type: ignore[arg-type]
+            field=np.zeros(count, np.int32),
+            span=np.array([(k, k + 1) for k in range(count)], np.int32).reshape(-1, 2),
+            boxes=boxes,
+            cuts=np.zeros(count, np.uint8),
+            mark=np.array(self.marks, np.uint8),
+            crops=np.zeros((count, 28, 28), np.uint8),
+        )
+
+    def read(self) -> list[Number]:
+        rows = np.array(self.rows, np.float32).reshape(-1, 11)
+        return list(assemble("a.png", self.glyphs(), rows, AssembleOptions()).numbers)
+
+
+def _probabilities(sign: str, sure: float) -> NDArray[np.float32]:
+    """A slash looks like a one to the network; a letter or a mark like no digit."""
+    row = np.full(11, (1 - sure) / 10, np.float32)
+    row[CLASSES.index(sign) if sign in CLASSES else 1 if sign == "/" else NOT_A_DIGIT] = sure
+    return row
+
+
+@pytest.mark.parametrize(
+    "text", ["1025", "11/22/2019", "233.00", "1,250.75", "5-5-2015", "44,20,000/-"]
+)
+def test_a_number_on_open_paper_keeps_its_separators_in_the_text(text: str) -> None:
+    (number,) = Line(text).read()
+    assert number.text == text
+    assert number.value == "".join(sign for sign in text if sign in CLASSES)
+    assert number.status == "ok"
+
+
+def test_leading_zeros_are_kept() -> None:
+    (number,) = Line("007").read()
+    assert number.value == "007"
+
+
+def test_a_number_after_a_label_is_read() -> None:
+    assert [number.value for number in Line("Date   1025").read()] == ["1025"]
+
+
+def test_a_currency_sign_before_a_number_is_left_out() -> None:
+    assert [number.text for number in Line("$ 233.00").read()] == ["233.00"]
+
+
+@pytest.mark.parametrize("text", ["AB1025", "1025AB", "Fall 2019 Data", "A we had in mind 12"])
+def test_a_number_in_a_word_or_a_sentence_is_no_row(text: str) -> None:
+    assert Line(text).read() == []
+
+
+def test_letters_are_no_row() -> None:
+    assert Line("Account").read() == []
+
+
+def test_a_wide_gap_parts_two_numbers() -> None:
+    assert [number.value for number in Line("12      345").read()] == ["12", "345"]
+
+
+def test_each_cell_gives_its_digit() -> None:
+    (number,) = Line("781528989", kind="cells").read()
+    assert number.value == "781528989"
+    assert len(number.digits) == 9
+
+
+def test_crosses_in_the_first_cells_are_not_digits_of_the_number() -> None:
+    (number,) = Line("X40", kind="cells").read()
+    assert number.value == "40"
+
+
+def test_the_digits_in_a_box_are_one_number() -> None:
+    (number,) = Line("R 44,20,000/-", kind="box").read()
+    assert number.value == "4420000"
+
+
+def test_a_box_of_letters_is_no_row() -> None:
+    assert Line("SERATUS", kind="box").read() == []
+
+
+def test_confidence_is_that_every_digit_is_right() -> None:
+    (number,) = Line("123", sure=0.9).read()
+    assert number.confidence == pytest.approx(0.9**3, abs=1e-5)
+    assert [digit.confidence for digit in number.digits] == pytest.approx([0.9] * 3, abs=1e-6)
+
+
+def test_a_number_that_is_not_sure_is_for_review_and_says_why() -> None:
+    (number,) = Line("123", sure=0.9).read()
+    assert number.status == "review"
+    assert number.message
+
+
+def test_digits_name_the_next_best_readings_best_first() -> None:
+    line = Line("77")
+    line.rows[0][[7, 1, 2]] = [0.6, 0.3, 0.08]
+    (number,) = line.read()
+    alternatives = number.digits[0].alternatives
+    assert [value for value, _ in alternatives[:2]] == ["1", "2"]
+
+
+def test_boxes_are_in_pixels_of_the_page() -> None:
+    (number,) = Line("25").read()
+    assert number.box == (150, 300, 237, 360)
+    assert number.digits[0].box == (150, 300, 189, 360)
+    assert number.page == 3
+
+
+def test_a_digit_of_two_pieces_is_read_as_one() -> None:
+    glyphs = Line("25").glyphs()
+    whole = Glyphs(
+        **{name: getattr(glyphs, name) for name in Glyphs.__slots__}
+        | {
+            "field": np.zeros(3, np.int32),
+            "span": np.array([(0, 1), (0, 2), (1, 2)], np.int32),
+            "boxes": np.array([(0, 0, 14, 40), (0, 0, 28, 40), (14, 0, 28, 40)], np.int32),
+            "cuts": np.array([1, 0, 1], np.uint8),
+            "mark": np.zeros(3, np.uint8),
+        }
+    )
+    rows = np.stack([_probabilities(sign, 0.9) for sign in "18x"])
+    reading = assemble("a.png", whole, rows, AssembleOptions())
+    assert reading.numbers == ()  # a lone sign on open paper is too easily something else
+    in_box = Glyphs(
+        **{name: getattr(whole, name) for name in Glyphs.__slots__}
+        | {"fields": (Field("box", (0, 0, 50, 50)),)}
+    )
+    (number,) = assemble("a.png", in_box, rows, AssembleOptions()).numbers
+    assert number.value == "8"
+
+
+def test_a_page_without_fields_has_no_numbers() -> None:
+    glyphs = Line("").glyphs()
+    reading = assemble("a.png", glyphs, np.zeros((0, 11), np.float32), AssembleOptions())
+    assert reading.numbers == ()
+    assert (reading.width, reading.height) == (2000, 1000)
+
+
+def test_the_probabilities_are_not_written_to() -> None:
+    line = Line("11/22/2019")
+    rows = np.array(line.rows, np.float32)
+    before = rows.copy()
+    assemble("a.png", line.glyphs(), rows, AssembleOptions())
+    assert np.array_equal(rows, before)
