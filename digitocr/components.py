@@ -67,7 +67,8 @@ def label_components(
     _, labels, stats, _ = cv2.connectedComponentsWithStats(
         mask, connectivity=8, ltype=cv2.CV_16U if short else cv2.CV_32S
     )
-    return labels, np.asarray(stats, dtype=np.int32)
+    found: NDArray[np.uint16] | NDArray[np.int32] = labels  # type: ignore[assignment]
+    return found, np.asarray(stats, dtype=np.int32)
 
 
 def neighbours(
