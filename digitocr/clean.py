@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.components import label_components
 from digitocr.erase import erase_rules
 from digitocr.paper import flatten, noise, reduce, to_grey
 from digitocr.recipe import CleanOptions
 from digitocr.rules import find_rules
 from digitocr.skew import measure_skew
-from digitocr.threshold import binarise, character_height, drop_specks, stroke_width
-from digitocr.turn import measure_turn, turned
+from digitocr.straighten import Pose, straighten
+from digitocr.threshold import binarise, drop_specks, stroke_width
+from digitocr.turn import measure_turn
 from digitocr.types import Ink, Page
 
 __all__ = ["clean"]
 
+Mask = NDArray[np.uint8]
+
 _MOST_ENLARGED = 2.5
-_BROAD_STROKE = 6.0  # pixels; a stroke need not be broader
-_SKETCH_SIDE = 1100  # pixels; of the small picture that turn and skew are measured on
 _REACH = 120  # pixels at working scale; the broadest ink that is no part of the paper
+_BROAD_STROKE = 6.0  # pixels; a stroke need not be broader
+_SKETCH_SIDE = 1000  # pixels, about; of the small picture that turn and skew are measured on
 _COARSE_GRAIN = 3.5  # grey levels; JPEG and paper stay below it
 
 
@@ -31,28 +37,23 @@ def clean(page: Page, options: CleanOptions) -> Ink:
     page gives an empty mask. Raises nothing of its own.
     """
     scale = _working_scale(page, options)
-    grey, shrink = _shrink(to_grey(page.pixels), scale)
-    flat = flatten(grey, reach=round(_REACH * max(1.0, shrink / scale)))
-    sketch, reduction = _sketch(flat)
+    grey, reduction = _reduce(to_grey(page.pixels), scale)
+    flat = flatten(grey, reach=round(_REACH * max(1.0, reduction[0] / scale)))
+    sketch = _sketch(flat, reduction[0])
     if page.dpi is None:
-        strokes = stroke_width(sketch) * reduction / shrink
-        scale = _scale_of_strokes(scale, strokes, options.min_side / max(page.pixels.shape))
-    skew = measure_skew(sketch, options.max_skew) if options.deskew else 0.0
-    rotation = measure_turn(_level(sketch, skew)) if options.turn else 0
-    height, width = page.pixels.shape[:2]
-    if rotation in (90, 270):
-        height, width = width, height
-    straight, to_page = _straighten(turned(flat, rotation), shrink, scale, skew, (width, height))
+        least = options.min_side / max(page.pixels.shape[:2])
+        scale = _scale_of_strokes(scale, sketch.strokes, least)
+    pose = _pose(page, sketch, scale, options)
+    straight, to_page = straighten(flat, reduction, pose)
     straight, grain = _smooth(straight)
     mask = binarise(straight, grain)
     lines = np.zeros_like(mask)
     if options.remove_lines and mask.any():
-        characters = character_height(sketch) * reduction * scale / shrink
-        mask, lines = erase_rules(mask, find_rules(straight, mask, characters, grain))
-    mask = drop_specks(mask)
-    return Ink(
-        _bleach(straight, mask, lines), mask, lines, to_page, (width, height), rotation, skew
-    )
+        rules = find_rules(straight, mask, sketch.characters * scale, grain)
+        mask, lines = erase_rules(mask, rules)
+    mask = drop_specks(mask, sketch.strokes * scale)
+    bare = _bleach(straight, mask, lines)
+    return Ink(bare, mask, lines, to_page, pose.upright_size, pose.rotation, pose.skew)
 
 
 def _working_scale(page: Page, options: CleanOptions) -> float:
@@ -60,16 +61,10 @@ def _working_scale(page: Page, options: CleanOptions) -> float:
     longer = max(page.pixels.shape[:2])
     if page.dpi is not None:
         # Never below the least side: a resolution may be claimed wrongly.
-        return min(1.0, max(options.working_dpi / page.dpi, options.min_side / longer))
+        return float(min(1.0, max(options.working_dpi / page.dpi, options.min_side / longer)))
     if longer > options.max_side:
         return options.max_side / longer
-    return min(_MOST_ENLARGED, max(1.0, options.min_side / longer))
-
-
-def _shrink(grey: NDArray[np.uint8], scale: float) -> tuple[NDArray[np.uint8], float]:
-    """Reduce by a whole number of pixels, which is fast and exact; the warp does the rest."""
-    by = max(1, int(1 / scale))
-    return reduce(grey, by), 1.0 / by
+    return float(min(_MOST_ENLARGED, max(1.0, options.min_side / longer)))
 
 
 def _scale_of_strokes(scale: float, strokes: float, least: float) -> float:
@@ -83,69 +78,79 @@ def _scale_of_strokes(scale: float, strokes: float, least: float) -> float:
     return min(scale, max(least, _BROAD_STROKE / strokes))
 
 
-def _sketch(flat: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-    """A small mask of the page without its grain, and how many times smaller it is."""
-    by = max(1, round(max(flat.shape) / _SKETCH_SIDE))
+def _reduce(grey: Mask, scale: float) -> tuple[Mask, tuple[float, float]]:
+    """The page at no more than ``scale`` needs, and its scale along x and y.
+
+    By a whole number first, which takes all pixels into account; what is left is less than
+    two, so that linear interpolation misses none.
+    """
+    by = max(1, int(1 / scale))
+    small = reduce(grey, by)
+    rest = scale * by
+    if rest > 0.95:
+        return small, (1 / by, 1 / by)
+    height, width = small.shape
+    size = max(1, round(width * rest)), max(1, round(height * rest))
+    resized = cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, dtype=np.uint8), (size[0] / width / by, size[1] / height / by)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sketch:
+    """A small mask of the page, and what it tells in pixels of the page as loaded.
+
+    scale: pixels of the mask for one of the page. strokes: the width of the pen's strokes.
+    characters: the size of characters, whichever way is up. 0.0 where there are none.
+    """
+
+    mask: Mask
+    scale: float
+    strokes: float
+    characters: float
+
+
+def _sketch(flat: Mask, reduction: float) -> _Sketch:
+    """The flattened page without its grain, at a scale that is enough for its lines."""
+    by = 1
+    while max(flat.shape) > 2**0.5 * by * _SKETCH_SIDE:
+        by *= 2  # halves are the cheapest to take
     small = reduce(flat, by)
     if noise(small) > _COARSE_GRAIN:
-        small = cv2.GaussianBlur(small, (0, 0), 1.2)
-    return binarise(small, noise(small)), by
+        small = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.2), dtype=np.uint8)
+    mask = binarise(small, noise(small))
+    scale = reduction / by
+    return _Sketch(mask, scale, stroke_width(mask) / scale, _character_size(mask) / scale)
 
 
-def _level(sketch: NDArray[np.uint8], skew: float) -> NDArray[np.uint8]:
+def _character_size(mask: Mask) -> float:
+    """The median of the longer sides of components, 0.0 if there are none."""
+    _, stats = label_components(mask)
+    sides = stats[1:, 2:4].max(axis=1)
+    sides = sides[(sides >= 4) & (sides < max(mask.shape) / 10)]
+    return float(np.median(sides)) if len(sides) else 0.0
+
+
+def _pose(page: Page, sketch: _Sketch, scale: float, options: CleanOptions) -> Pose:
+    """How the page lies."""
+    skew = measure_skew(sketch.mask, options.max_skew) if options.deskew else 0.0
+    rotation = 0
+    if options.turn:
+        rotation = measure_turn(_level(sketch.mask, skew), sketch.characters * sketch.scale)
+    height, width = page.pixels.shape[:2]
+    return Pose((width, height), rotation, skew, scale)
+
+
+def _level(sketch: Mask, skew: float) -> Mask:
     """The sketch turned straight about its centre; its corners may be lost."""
     if skew == 0.0:
         return sketch
     height, width = sketch.shape
     about = cv2.getRotationMatrix2D((width / 2, height / 2), skew, 1.0)
-    return np.asarray(cv2.warpAffine(sketch, about, (width, height), flags=cv2.INTER_NEAREST))
+    level = cv2.warpAffine(sketch, about, (width, height), flags=cv2.INTER_NEAREST)
+    return np.asarray(level, dtype=np.uint8)
 
 
-def _straighten(
-    flat: NDArray[np.uint8], shrink: float, scale: float, skew: float, size: tuple[int, int]
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Scale and rotate in one warp, on a canvas that holds the whole page.
-
-    Returns the picture and the map from its pixel corners to those of the page.
-    """
-    width, height = size
-    angle = np.deg2rad(skew)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) * scale
-    corners = (
-        np.array([[0, 0], [width, 0], [0, height], [width, height]], dtype=np.float64) @ turn.T
-    )
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    canvas = np.maximum(1, np.ceil(high - low - 1e-6)).astype(int)
-    shift = (canvas - (high - low)) / 2 - low
-    to_ink = np.vstack([np.column_stack([turn, shift]), [0, 0, 1]])
-    to_page = np.linalg.inv(to_ink)[:2]
-    # From the canvas's pixel centres to those of the shrunk page.
-    centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    to_flat = np.diag([shrink, shrink, 1.0]) @ np.vstack([to_page, [0, 0, 1]])
-    back = np.linalg.inv(centre) @ to_flat @ centre
-    if canvas.tolist() == [flat.shape[1], flat.shape[0]] and np.allclose(back, np.eye(3)):
-        return flat, to_page
-    enlarged = scale / shrink > 1.2
-    picture = cv2.warpAffine(
-        flat,
-        back[:2],
-        (int(canvas[0]), int(canvas[1])),
-        flags=(cv2.INTER_CUBIC if enlarged else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=255,
-    )
-    return np.asarray(picture, dtype=np.uint8), to_page
-
-
-def _bleach(
-    grey: NDArray[np.uint8], mask: NDArray[np.uint8], lines: NDArray[np.uint8]
-) -> NDArray[np.uint8]:
-    """The grey page with paper wherever there is no ink, nor the soft edge of any."""
-    edge = cv2.bitwise_and(cv2.dilate(mask, np.ones((3, 3), np.uint8)), cv2.bitwise_not(lines))
-    return np.asarray(cv2.bitwise_or(grey, cv2.bitwise_not(edge | mask)), dtype=np.uint8)
-
-
-def _smooth(grey: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+def _smooth(grey: Mask) -> tuple[Mask, float]:
     """The page without coarse grain, and the grain that is left.
 
     The blur is as wide as the strokes stand: a halftone under broad strokes goes, thin
@@ -163,3 +168,9 @@ def _smooth(grey: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
         return grey, grain
     smooth = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), dtype=np.uint8)
     return smooth, noise(smooth)
+
+
+def _bleach(grey: Mask, mask: Mask, lines: Mask) -> Mask:
+    """The grey page with paper wherever there is no ink, nor the soft edge of any."""
+    edge = cv2.bitwise_and(cv2.dilate(mask, np.ones((3, 3), np.uint8)), cv2.bitwise_not(lines))
+    return np.asarray(cv2.bitwise_or(grey, cv2.bitwise_not(edge | mask)), dtype=np.uint8)

@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.components import label_components
+
 __all__ = ["HALF", "Rules", "find_rules"]
 
 Mask = NDArray[np.uint8]
@@ -27,8 +29,7 @@ _FAINT_SHARE = 0.16  # and by which share of the ink's depth
 _COVERED = 0.4  # share of a cell that a rule, if dotted, covers
 _SOLID = 0.75  # mean share that a solid one covers
 _TOUCHED = 0.3  # share of a rule's length along which ink may touch it on one side
-_WAVE = 1.5  # pixels by which a rule may leave the straight
-_SLOPE = 0.02  # and by how much of its length, for what the deskew left
+_SLOPE = 0.02  # by which a rule may leave the level, for what the deskew left
 _SPREAD = 3.0  # deviation of a rule's pixels from the line through them
 
 
@@ -134,7 +135,8 @@ def _alone(runs: Mask, cover: Mask, stems: Mask, ink: Mask) -> Mask:
     A line of text has strokes on one side of it at least, for most of its length. All are
     in cells, runs a row thicker to both sides than the rule.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
+    labels, stats = label_components(runs)
+    count = len(stats)
     width, area = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_AREA]
     at = np.flatnonzero(runs)
     label = labels.ravel()[at]
@@ -175,33 +177,34 @@ def _sides(view: _View, level: float, length: int, across: Mask) -> Mask:
     Strokes may lean on them for longer than on a long rule. Both pictures have the sides
     running along their rows.
     """
+    if not across.any():
+        return np.zeros_like(across)
     near = cv2.dilate(across, np.ones((3, 5), np.uint8))
     between = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((1, 8 * length), np.uint8))
     ridges = _over(view.ridge, level) & between
     joined = cv2.morphologyEx(ridges, cv2.MORPH_CLOSE, np.ones((1, 3), np.uint8))
     wavy = cv2.dilate(joined, np.ones((3, 1), np.uint8))
     wavy = cv2.morphologyEx(wavy, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
-    runs = cv2.bitwise_and(cv2.erode(wavy, np.ones((3, 1), np.uint8)), joined)
-    if not runs.any():
-        return runs
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
-    keep = np.zeros(count, np.uint8)
-    for k in range(1, count):
-        left, top, width, height, area = stats[k].tolist()
-        box = slice(top, top + height), slice(left, left + width)
-        straight = height <= area / width + _WAVE + _SLOPE * width <= _THICKEST + 2 * _WAVE
-        keep[k] = 255 * (straight and _meets(near[box]) and _leans(view.ink, *box))
-    return np.asarray(keep[labels], dtype=np.uint8)
+    sides = np.zeros_like(across)
+    for row, start, end in _stretches(wavy):
+        meets = near[row, start : start + 3].any() and near[row, end - 3 : end].any()
+        if meets and _stands_off(view.ink, row, start, end):
+            sides[row, start:end] = 255
+    return cv2.bitwise_and(sides, cv2.dilate(joined, np.ones((1, 3), np.uint8)))
 
 
-def _meets(near: Mask) -> bool:
-    """Whether both ends of a side's box are near a rule of the other direction."""
-    return bool(near[:, :2].any() and near[:, -2:].any())
+def _stretches(runs: Mask) -> list[tuple[int, int, int]]:
+    """Row, start and end of every run along the rows."""
+    padded = np.zeros((runs.shape[0], runs.shape[1] + 2), bool)
+    padded[:, 1:-1] = runs > 0
+    turns = np.flatnonzero(padded.ravel()[1:] != padded.ravel()[:-1])
+    rows, starts = np.divmod(turns[0::2], padded.shape[1])
+    ends = turns[1::2] % padded.shape[1]
+    return list(zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True))
 
 
-def _leans(ink: Mask, rows: slice, columns: slice) -> bool:
-    """Whether ink touches neither flank of a side for half of its length."""
-    above = ink[max(0, rows.start - 2), columns]
-    below = ink[min(ink.shape[0] - 1, rows.stop + 1), columns]
-    most = max(int(np.count_nonzero(above)), int(np.count_nonzero(below)))
-    return most < 1.5 * _TOUCHED * (columns.stop - columns.start)
+def _stands_off(ink: Mask, row: int, start: int, end: int) -> bool:
+    """Whether ink lies on neither flank of a run for half of its length."""
+    flanks = (max(0, row - _THICKEST), min(ink.shape[0] - 1, row + _THICKEST))
+    most = max(int(np.count_nonzero(ink[flank, start:end])) for flank in flanks)
+    return most < 1.5 * _TOUCHED * (end - start)

@@ -6,14 +6,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["binarise", "character_height", "drop_specks", "stroke_width"]
+from digitocr.components import label_components
+
+__all__ = ["binarise", "drop_specks", "stroke_width"]
 
 _STRIDE = 2  # the threshold's statistics are taken from every second pixel
 _WINDOW = 41  # pixels, about a character with its surroundings
 _WEIGHT = 0.3  # how far the threshold drops below the mean on even ground
 _SURELY = 0.25  # share of the ink's depth above its level that is ink everywhere
 _FAINTEST = 24.0  # grey levels below paper that ink must have at the very least
-_LEAST_CHARACTER = 8  # pixels of ink, at half scale
 _SPECK = 0.35  # of the square of the stroke's width
 _FAINTEST_SHARE = 0.22  # of the page's own ink, which leaves watermarks behind
 _SHALLOWEST = 60.0  # the least depth that ink is thought to have
@@ -65,34 +66,26 @@ def stroke_width(mask: NDArray[np.uint8]) -> float:
     return float(np.median(runs)) if len(runs) else 0.0
 
 
-def character_height(mask: NDArray[np.uint8]) -> float:
-    """The median height of the ink's components that may be characters, in pixels."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    heights = stats[1:, cv2.CC_STAT_HEIGHT][stats[1:, cv2.CC_STAT_AREA] >= _LEAST_CHARACTER]
-    return float(np.median(heights)) if len(heights) else 0.0
-
-
-def drop_specks(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def drop_specks(mask: NDArray[np.uint8], pen: float) -> NDArray[np.uint8]:
     """The mask without components much smaller than a dot of the page's pen.
 
     Components are those of the mask at half scale, which takes a quarter of the time.
+    pen: the width of strokes, in pixels.
     """
-    rows, columns = ((side + 1) // 2 * 2 for side in mask.shape)
-    even = cv2.copyMakeBorder(
-        mask, 0, rows - mask.shape[0], 0, columns - mask.shape[1], cv2.BORDER_CONSTANT, value=0
-    )
+    rows, columns = (side + side % 2 for side in mask.shape)
+    even = np.zeros((rows, columns), np.uint8)
+    even[: mask.shape[0], : mask.shape[1]] = mask
     share = cv2.resize(even, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(
-        cv2.compare(share, 0, cv2.CMP_GT), connectivity=8
-    )
-    smallest = max(4.0, _SPECK * stroke_width(mask) ** 2)
+    labels, stats = label_components(cv2.compare(share, 0, cv2.CMP_GT))
+    smallest = max(4.0, _SPECK * pen**2)
     small = stats[:, cv2.CC_STAT_AREA] < smallest
     small[0] = False
     if not small.any():
         return mask
-    at = np.flatnonzero(small[labels.ravel()])
-    areas = np.bincount(labels.ravel()[at], share.ravel()[at] * (4 / 255.0), len(small))
+    at = np.flatnonzero(share)
+    label = labels.ravel()[at]
+    areas = np.bincount(label, share.ravel()[at] * (4 / 255.0), len(small))
     specks = np.zeros(labels.shape, np.uint8)
-    specks.ravel()[at[areas[labels.ravel()[at]] < smallest]] = 255
+    specks.ravel()[at[(small & (areas < smallest))[label]]] = 255
     specks = cv2.resize(specks, (columns, rows), interpolation=cv2.INTER_NEAREST)
     return cv2.bitwise_and(mask, cv2.bitwise_not(specks[: mask.shape[0], : mask.shape[1]]))

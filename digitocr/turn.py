@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["measure_turn", "turned"]
+from digitocr.components import label_components
+
+__all__ = ["measure_turn"]
 
 Mask = NDArray[np.uint8]
 
@@ -22,6 +24,7 @@ _SMEAR = 0.7  # of a character's height: the gap between letters that is closed
 _LONG = 2.5  # a word is this much longer than high, at least
 _TALLEST = 2.5  # a word's height at most, in characters
 _LOWEST = 0.6  # and at least
+_SMALLEST = 4.0  # pixels; smaller characters tell nothing
 _SHORTEST_TEXT = 40.0  # times its height, all words together
 _CLEARLY = 3.0  # times more text along one direction than the other
 _BODY = 0.5  # share of a word's densest rows that the rows of its body hold
@@ -30,16 +33,16 @@ _SURE = 4.0  # standard deviations
 _LIKELY = 1.0
 
 
-def measure_turn(mask: Mask) -> int:
+def measure_turn(mask: Mask, size: float) -> int:
     """Degrees clockwise by which the page must be turned to stand upright, 0 if in doubt.
 
     mask: uint8 (h, w), 255 is ink; deskewed, small: some 10 pixels a character are enough.
+    size: of the page's characters, in pixels.
     """
-    size = _character_size(mask)
-    if size < 4:
+    if size < _SMALLEST:
         return 0
     level = _words(mask, size)
-    aside = turned(mask, 90)
+    aside = np.asarray(cv2.rotate(mask, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8)
     upright = _words(aside, size)
     along, across = _length(level), _length(upright)
     if across >= max(_SHORTEST_TEXT, _CLEARLY * along):
@@ -50,32 +53,10 @@ def measure_turn(mask: Mask) -> int:
     return 0
 
 
-def turned(picture: Mask, degrees: int) -> Mask:
-    """The picture turned clockwise by 0, 90, 180 or 270 degrees."""
-    if degrees == 0:
-        return picture
-    codes = {
-        90: cv2.ROTATE_90_CLOCKWISE,
-        180: cv2.ROTATE_180,
-        270: cv2.ROTATE_90_COUNTERCLOCKWISE,
-    }
-    return np.asarray(cv2.rotate(picture, codes[degrees]), dtype=np.uint8)
-
-
-def _character_size(mask: Mask) -> float:
-    """The median of the longer sides of components; the same whichever way is up."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
-    sides = stats[1:, 2:4].max(axis=1)
-    sides = sides[(sides >= 4) & (sides < max(mask.shape) / 10)]
-    return float(np.median(sides)) if len(sides) else 0.0
-
-
 def _words(mask: Mask, size: float) -> NDArray[np.int32]:
     """(N, 4) left, top, width, height of what looks like a word along the rows."""
     smear = np.ones((1, 2 * round(_SMEAR * size / 2) + 1), np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(
-        cv2.morphologyEx(mask, cv2.MORPH_CLOSE, smear), connectivity=8
-    )
+    _, stats = label_components(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, smear))
     width, height, area = stats[:, 2], stats[:, 3], stats[:, 4]
     word = (width >= _LONG * height) & (height <= _TALLEST * size) & (height >= _LOWEST * size)
     word &= area >= 0.3 * width * height
