@@ -82,20 +82,7 @@ def test_options_stand_on_the_ground(module: str) -> None:
     assert reached(module) <= GROUND
 
 
-def known(stage: str, why: str) -> object:
-    """A stage that does not keep the rule yet."""
-    return pytest.param(stage, marks=pytest.mark.xfail(reason=why, strict=False))
-
-
-@pytest.mark.parametrize(
-    "stage",
-    [
-        known(stage, "takes the name of the crops' format from normalize")
-        if stage == "classify"
-        else stage
-        for stage in sorted(STAGES & MODULES.keys())
-    ],
-)
+@pytest.mark.parametrize("stage", sorted(STAGES & MODULES.keys()))
 def test_a_stage_knows_no_other_stage_and_nothing_above(stage: str) -> None:
     below = reached(stage)
     assert below & STAGES == set()
