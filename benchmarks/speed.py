@@ -28,6 +28,7 @@ from pages import draw_pages
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
 _DRAWN = 12  # different pages; more are copies of them under other names
+_INNER = ("clean", "segment", "normalize")  # the stages inside ``prepare``
 _PEER_PAGES = 8  # the peer is slow, and its time per page the same on each
 
 
@@ -105,24 +106,24 @@ def _stages(drawn: Path, model: str) -> None:
     watched.spent.clear()
     for page in _pages(drawn):
         watched.read(page)
-    total, pages = sum(watched.spent.values()), len(_pages(drawn))
+    total = sum(map(sum, watched.spent.values()))
     print("\n| stage, in one thread | ms per page | share |")
     print("|---|---:|---:|")
-    for stage, seconds in watched.spent.items():
-        print(f"| {stage} | {1000 * seconds / pages:.1f} | {seconds / total:.0%} |")
-    print(f"| all | {1000 * total / pages:.1f} | 100% |")
+    for stage, spent in sorted(watched.spent.items(), key=lambda item: "ingest" not in item[0]):
+        print(f"| {stage} | {1000 * sum(spent) / len(spent):.1f} | {sum(spent) / total:.0%} |")
+    print(f"| all | {1000 * total / len(_pages(drawn)):.1f} | 100% |")
 
 
 class _Watched:
-    """Reads pages with a clock on each stage. spent: seconds by stage."""
+    """Reads pages with a clock on each stage. spent: by stage, the seconds of each page."""
 
     def __init__(self, model: str) -> None:
         from digitocr import prepare
         from digitocr.pipeline import Pipeline
 
-        self.spent: dict[str, float] = defaultdict(float)
+        self.spent: dict[str, list[float]] = defaultdict(list)
         self._pipeline = Pipeline.load("default", model, device="cpu")
-        for stage in ("clean", "segment", "normalize"):
+        for stage in _INNER:
             setattr(prepare, stage, self._clocked(stage, getattr(prepare, stage)))
 
     def read(self, path: Path) -> None:
@@ -133,11 +134,10 @@ class _Watched:
         from digitocr.types import Document
 
         recipe, classifier = self._pipeline.recipe, self._pipeline.classifier
-        before = sum(self.spent.values())
         start = time.perf_counter()
         (glyphs,) = prepare(path, 0, 1, recipe).pages
-        inner = sum(self.spent.values()) - before
-        self.spent[f"ingest {path.suffix}"] += time.perf_counter() - start - inner
+        inner = sum(self.spent[stage][-1] for stage in _INNER)
+        self.spent[f"ingest {path.suffix}"].append(time.perf_counter() - start - inner)
         probabilities = self._clocked("classify", classifier.probabilities)(glyphs.crops)
         reading = self._clocked("assemble", assemble)(
             path.name, glyphs, probabilities, recipe.assemble
@@ -155,7 +155,7 @@ class _Watched:
             try:
                 return call(*args)
             finally:
-                self.spent[stage] += time.perf_counter() - start
+                self.spent[stage].append(time.perf_counter() - start)
 
         return clocked
 
