@@ -101,7 +101,7 @@ def _extend(cells: NDArray[np.int32], start: int, taken: NDArray[np.bool_]) -> l
         )
         widths = cells[:, 2] - cells[:, 0]
         alike = (widths <= 1.5 * width) & (width <= 1.5 * widths)
-        beside = (gap >= 0) & (gap <= 0.45 * width + 4)
+        beside = (gap >= -0.2 * width) & (gap <= 0.45 * width + 4)
         found = np.flatnonzero(level & alike & beside & ~taken)
         if not len(found):
             return [_box(cells[index]) for index in row]

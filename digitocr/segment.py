@@ -89,7 +89,7 @@ def _inside(parts: Components, box: Box, free: NDArray[np.bool_]) -> NDArray[np.
 def _cells_content(parts: Components, row: list[Box], free: NDArray[np.bool_]) -> list[_Content]:
     """A row of cells with what is written in it; a box each where cells hold whole numbers."""
     bounds = (row[0][0], min(c[1] for c in row), row[-1][2], max(c[3] for c in row))
-    members = _inside(parts, bounds, free)
+    members = np.unique(np.concatenate([_inside(parts, cell, free) for cell in row]))
     height = float(np.median([bottom - top for _, top, _, bottom in row]))
     members = members[parts.heights[members] >= _LEAST_IN_CELL * height]
     if _one_character_each(parts, row, members, height):

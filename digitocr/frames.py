@@ -1,0 +1,120 @@
+"""Ruled frames that lie turned on a straight page, as on a slip that was stuck or printed askew.
+
+The rules of such a frame are slanted, so that a search along rows and columns misses them.
+A frame is one component, large and nearly empty; turned level by itself its rules are found,
+and taken back to where they lie.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitocr.components import label_components
+from digitocr.erase import erase_rules
+from digitocr.rules import HALF, Rules
+
+__all__ = ["erase_turned_frames"]
+
+Mask = NDArray[np.uint8]
+
+_LEAST_WIDTH = 60  # pixels at working scale
+_LEAST_HEIGHT = 24
+_MOST_FILL = 0.35  # of its box that a frame's ink covers
+_LEAST_TURN = 0.7  # degrees; frames that lie straighter are found along rows and columns
+_MOST_TURN = 12.0
+_LEAST_RULED = 0.5  # of a frame's ink that is rules; what crosses them is the rest
+
+
+def erase_turned_frames(mask: Mask, grey: Mask, lines: Mask) -> tuple[Mask, Mask]:
+    """Move the rules of turned frames from the ink to the lines.
+
+    mask, lines: uint8 (h, w), 255 for ink and for ruled lines. grey: uint8 (h, w), the page
+    they were taken from. None is modified. Returns mask and lines.
+    """
+    labels, stats = label_components(mask)
+    for label in _frame_like(stats):
+        left, top, width, height = (int(side) for side in stats[label, :4])
+        own = labels[top : top + height, left : left + width] == label
+        turn = _turn(own)
+        if _LEAST_TURN <= abs(turn) <= _MOST_TURN:
+            window = (slice(top, top + height), slice(left, left + width))
+            found = _rules_of(mask[window], grey[window], own, turn)
+            if found is not None:
+                mask, lines = mask.copy(), lines.copy()
+                mask[window] &= ~found[0]
+                lines[window] |= found[1]
+    return mask, lines
+
+
+def _frame_like(stats: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Labels of the components that are as large and as empty as a frame."""
+    _, _, width, height, area = stats.T
+    large = (width >= _LEAST_WIDTH) & (height >= _LEAST_HEIGHT)
+    frame = large & (area <= _MOST_FILL * width * height)
+    frame[0] = False
+    return np.flatnonzero(frame)
+
+
+def _turn(own: NDArray[np.bool_]) -> float:
+    """Degrees by which a frame runs downhill to the right: the lie of the box around it."""
+    y, x = np.nonzero(own)
+    _, _, angle = cv2.minAreaRect(np.column_stack([x, y]).astype(np.float32))
+    return (angle + 45.0) % 90.0 - 45.0
+
+
+def _rules_of(
+    ink: Mask, grey: Mask, own: NDArray[np.bool_], turn: float
+) -> tuple[Mask, Mask] | None:
+    """The ink of a turned frame's rules, and where they run; None where it is no frame.
+
+    ink, grey: uint8 (h, w), of the frame's window. own: bool (h, w), the frame's component.
+    """
+    height, width = ink.shape
+    side = int(np.hypot(height, width)) + 4
+    level = np.asarray(cv2.getRotationMatrix2D((width / 2, height / 2), turn, 1.0), np.float64)
+    level[:, 2] += (side - width) / 2, (side - height) / 2
+    turned = _warped(ink, level, side, paper=0)
+    frame = _warped(own.astype(np.uint8) * np.uint8(255), level, side, paper=0)
+    bare, runs = erase_rules(turned, _warped(grey, level, side, paper=255), _level_rules(frame))
+    gone = cv2.subtract(turned, bare)
+    if cv2.countNonZero(gone) < _LEAST_RULED * np.count_nonzero(own):
+        return None
+    # The dilation takes what fell between pixels on the way, but no stroke that crosses.
+    erased = _back(cv2.dilate(gone, np.ones((3, 3), np.uint8)), level, ink.shape)
+    kept = _back(bare, level, ink.shape)
+    return erased & ~kept, _back(runs, level, ink.shape)
+
+
+def _warped(picture: Mask, matrix: NDArray[np.float64], side: int, paper: int) -> Mask:
+    """The picture taken into a square by an affine matrix."""
+    flags = cv2.INTER_NEAREST
+    warped = cv2.warpAffine(picture, matrix, (side, side), flags=flags, borderValue=paper)
+    return np.asarray(warped, np.uint8)
+
+
+def _back(picture: NDArray[Any], matrix: NDArray[np.float64], shape: tuple[int, ...]) -> Mask:
+    """The picture taken back by the inverse of the matrix, into one of a shape."""
+    flags = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
+    return np.asarray(cv2.warpAffine(picture, matrix, shape[::-1], flags=flags), np.uint8)
+
+
+def _level_rules(frame: Mask) -> Rules:
+    """The long runs of a frame that lies level, at half scale as ``erase_rules`` takes them."""
+    _, _, width, height = cv2.boundingRect(frame)
+    half = cv2.resize(frame[: len(frame) // HALF * HALF, : len(frame) // HALF * HALF], None,
+                      fx=1 / HALF, fy=1 / HALF, interpolation=cv2.INTER_AREA)  # fmt: skip
+    ink = np.asarray(half > 0, np.uint8) * np.uint8(255)
+    across = _runs(ink, max(8, width // HALF // 3))
+    down = _runs(np.asarray(cv2.transpose(ink), np.uint8), max(6, int(0.7 * height / HALF)))
+    return Rules(across, down)
+
+
+def _runs(ink: Mask, length: int) -> Mask:
+    """Runs of ink along the rows of at least ``length`` pixels, if wavy by one."""
+    wavy = cv2.dilate(ink, np.ones((3, 1), np.uint8))
+    long = cv2.morphologyEx(wavy, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
+    return np.asarray(cv2.bitwise_and(long, ink), np.uint8)
