@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from digitocr.components import label_components
 from digitocr.erase import erase_rules
+from digitocr.frames import erase_turned_frames
 from digitocr.paper import flatten, noise, reduce, to_grey
 from digitocr.recipe import CleanOptions
 from digitocr.rules import find_rules
@@ -50,7 +51,8 @@ def clean(page: Page, options: CleanOptions) -> Ink:
     lines = np.zeros_like(mask)
     if options.remove_lines and mask.any():
         rules = find_rules(straight, mask, sketch.characters * scale, grain)
-        mask, lines = erase_rules(mask, rules)
+        mask, lines = erase_rules(mask, straight, rules)
+        mask, lines = erase_turned_frames(mask, straight, lines)
     mask = drop_specks(mask, sketch.strokes * scale)
     bare = _bleach(straight, mask, lines)
     return Ink(bare, mask, lines, to_page, pose.upright_size, pose.rotation, pose.skew)

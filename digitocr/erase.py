@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.morphology import repeated, transposed
 from digitocr.rules import HALF, Rules
 
 __all__ = ["erase_rules"]
@@ -17,20 +17,20 @@ Mask = NDArray[np.uint8]
 _MARGIN = 1  # pixels to either side of a rule, for its soft edge
 _LOOK = 2  # pixels beyond the margin in which a stroke shows that it goes on
 _SLANT = 3  # columns by which a stroke may move while it crosses
+_DARKER = 25.0  # grey levels by which a stroke on top of a rule stands out of it
 
 
-def erase_rules(mask: Mask, rules: Rules) -> tuple[Mask, Mask]:
+def erase_rules(mask: Mask, grey: Mask, rules: Rules) -> tuple[Mask, Mask]:
     """Ink without rules, and the rules as a picture of the mask's size.
 
-    mask: uint8 (h, w), 255 is ink. Returns two uint8 (h, w) pictures, 0 or 255.
+    mask: uint8 (h, w), 255 is ink. grey: uint8 (h, w), the page it was taken from.
+    Returns two uint8 (h, w) pictures, 0 or 255.
     """
-    bare = _erase(mask, rules.horizontal)
+    bare = _erase(mask, grey, rules.horizontal)
     if rules.vertical.any():
-        bare = cv2.transpose(_erase(cv2.transpose(bare), rules.vertical))
-    size = (mask.shape[1], mask.shape[0])
-    half = rules.horizontal | cv2.transpose(rules.vertical)
-    lines = cv2.resize(half, size, interpolation=cv2.INTER_NEAREST)
-    return np.asarray(bare, dtype=np.uint8), np.asarray(lines, dtype=np.uint8)
+        bare = transposed(_erase(transposed(bare), transposed(grey), rules.vertical))
+    half = rules.horizontal | transposed(rules.vertical)
+    return bare, repeated(half, HALF, mask.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,12 @@ class _Columns:
     height: NDArray[np.intp]
 
 
-def _erase(mask: Mask, runs: Mask) -> Mask:
+def _erase(mask: Mask, grey: Mask, runs: Mask) -> Mask:
     """The mask without the ink of rules along its rows.
 
     In a column where ink goes on to both sides of the rule, or to one side here and to the
-    other side a few columns on, a stroke crosses, and the ink is left.
+    other side a few columns on, a stroke crosses, and the ink is left. So it is where a
+    stroke comes from one side and runs along the rule, darker than it.
     """
     columns = _columns(runs, mask.shape[1])
     if not len(columns.x):
@@ -59,18 +60,29 @@ def _erase(mask: Mask, runs: Mask) -> Mask:
     end = _LOOK + columns.height[:, None] + 2 * _MARGIN
     above = ink[:, :_LOOK].any(axis=1)
     below = (ink & (reach >= end) & (reach < end + _LOOK)).any(axis=1)
-    crossed = (above & _near(below, columns.x)) | (below & _near(above, columns.x))
-    gone = (reach >= _LOOK) & (reach < end) & ~crossed[:, None]
+    kept = (above & _near(below, columns.x)) | (below & _near(above, columns.x))
+    band = (reach >= _LOOK) & (reach < end)
+    darkness = (255 - np.where(band, grey.ravel()[at], 255)).max(axis=1)
+    kept |= _near(above | below, columns.x) & _stands_out(darkness, columns.x)
+    gone = band & ~kept[:, None]
     bare = mask.copy()
     bare.ravel()[at[gone]] = 0
     return bare
+
+
+def _stands_out(darkness: NDArray[np.uint8], x: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Where a rule is darker than it is on the mean of its length."""
+    rule = np.cumsum(np.diff(x, prepend=x[:1]) != 1) - (len(x) > 0)
+    rule -= rule.min()
+    mean = np.bincount(rule, darkness) / np.bincount(rule)
+    return np.asarray(darkness > 1.15 * mean[rule] + _DARKER)
 
 
 def _columns(runs: Mask, width: int) -> _Columns:
     """Every column's stretch of every rule, scaled to full size."""
     tall = runs.shape[0] + 1
     padded = np.zeros((runs.shape[1], tall), bool)
-    padded[:, :-1] = cv2.transpose(runs) > 0
+    padded[:, :-1] = transposed(runs) > 0
     flat = padded.ravel()
     turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     if len(flat) and flat[0]:

@@ -15,6 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.components import label_components
+from digitocr.morphology import (
+    both,
+    closed,
+    dilated,
+    inverse,
+    opened,
+    over,
+    reduced,
+    tophat,
+    transposed,
+    without,
+)
+from digitocr.sides import find_sides
 
 __all__ = ["HALF", "Rules", "find_rules"]
 
@@ -58,75 +71,57 @@ def find_rules(grey: Mask, mask: Mask, height: float, noise: float) -> Rules:
     grey: uint8 (h, w), flattened, straight. mask: uint8 (h, w), its ink. height: of the
     page's characters, in pixels. noise: grey levels.
     """
-    rows, columns = (side // HALF * HALF for side in grey.shape)
-    size = (columns // HALF, rows // HALF)
-    if min(size) < _CELL:
-        return Rules(np.zeros(size[::-1], np.uint8), np.zeros(size, np.uint8))
-    dark = cv2.resize(grey[:rows, :columns], size, interpolation=cv2.INTER_AREA)
-    dark, ink = cv2.bitwise_not(dark), mask[:rows:HALF, :columns:HALF].copy()
+    dark = inverse(reduced(grey, HALF, HALF))
+    height_of, width_of = dark.shape
+    ink = np.ascontiguousarray(mask[: HALF * height_of : HALF, : HALF * width_of : HALF])
+    if min(dark.shape) < _CELL or min(grey.shape) < HALF:
+        return Rules(np.zeros_like(dark), np.zeros_like(dark.T))
     level = max(_FAINT, 3 * noise, _FAINT_SHARE * float(cv2.mean(dark, mask=ink)[0]))
-    along, across = _view(dark, ink), _view(cv2.transpose(dark), cv2.transpose(ink))
+    along, across = _view(dark, ink), _view(transposed(dark), transposed(ink))
     long = max(36, round(3 * height / HALF))
     horizontal = _long_rules(along, level, long)
     vertical = _long_rules(across, level, 2 * long)
-    # The sides of a cell are short, as strokes are: they count where both ends meet a rule.
+    # The sides of a cell are short, as strokes are: they count where they meet a rule.
     short = max(12, round(1.2 * height / HALF))
-    vertical |= _sides(across, level, short, cv2.transpose(horizontal))
-    horizontal |= _sides(along, level, short, cv2.transpose(vertical))
+    vertical |= find_sides(over(across.ridge, level), across.ink, short, transposed(horizontal))
+    horizontal |= find_sides(over(along.ridge, level), along.ink, short, transposed(vertical))
     return Rules(horizontal, vertical)
 
 
 def _view(dark: Mask, ink: Mask) -> _View:
     """Ridges by a top-hat across the rows."""
-    return _View(cv2.morphologyEx(dark, cv2.MORPH_TOPHAT, np.ones((_BROAD, 1), np.uint8)), ink)
-
-
-def _over(ridge: Mask, level: float) -> Mask:
-    return np.asarray(cv2.compare(ridge, level, cv2.CMP_GT), dtype=np.uint8)
-
-
-def _cells(picture: Mask) -> Mask:
-    """The mean of every cell: (h, w) to (h, w // 4)."""
-    width = picture.shape[1] // _CELL
-    whole = picture[:, : width * _CELL]
-    size = (width, picture.shape[0])
-    return np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return _View(tophat(dark, 1, _BROAD), ink)
 
 
 def _long_rules(view: _View, level: float, length: int) -> Mask:
     """Rules of at least ``length`` that stand out by ``level`` at each pixel."""
-    ridges = _over(view.ridge, level)
+    ridges = over(view.ridge, level)
     # A stem of a letter is high where it crosses a line, the line itself is not.
-    stems = cv2.morphologyEx(ridges, cv2.MORPH_OPEN, np.ones((_THICKEST + 1, 1), np.uint8))
-    cover = _cells(cv2.subtract(ridges, stems))
-    rules = _rules(cover, _cells(stems), _cells(view.ink), length // _CELL)
-    return _pixels(rules, ridges)
+    stems = opened(ridges, 1, _THICKEST + 1)
+    cover, stems, ink = (
+        reduced(picture, _CELL, 1) for picture in (without(ridges, stems), stems, view.ink)
+    )
+    return _pixels(_rules(cover, stems, ink, length // _CELL), ridges)
 
 
 def _pixels(cells: Mask, ridges: Mask) -> Mask:
     """Cells spread to pixels again, and cut to where the ridge begins and ends."""
     wide = np.zeros_like(ridges)
-    ends = cv2.dilate(cells, np.ones((1, 3), np.uint8))
-    wide[:, : cells.shape[1] * _CELL] = np.repeat(ends, _CELL, axis=1)
-    whole = cv2.morphologyEx(ridges, cv2.MORPH_CLOSE, np.ones((1, 2 * _CELL + 1), np.uint8))
-    return cv2.bitwise_and(wide, whole)
+    wide[:, : cells.shape[1] * _CELL] = np.repeat(dilated(cells, 3, 1), _CELL, axis=1)
+    return both(wide, closed(ridges, 2 * _CELL + 1, 1))
 
 
 def _rules(cover: Mask, stems: Mask, ink: Mask, length: int) -> Mask:
     """Rules among the covered cells. length: in cells."""
-    there = _over(cover, 255 * _COVERED)
-    wavy = cv2.dilate(there, np.ones((3, 1), np.uint8))
-    runs = cv2.morphologyEx(wavy, cv2.MORPH_OPEN, np.ones((1, max(2, length)), np.uint8))
+    there = over(cover, 255 * _COVERED)
+    runs = opened(dilated(there, 1, 3), max(2, length), 1)
     if not runs.any():
         return runs
-    rules = _alone(runs, cv2.dilate(cover, np.ones((3, 1), np.uint8)), stems, ink)
+    rules = _alone(runs, dilated(cover, 1, 3), stems, ink)
     # A rule under words is found in pieces: what is solid and in line with it is of it.
-    solid = cv2.dilate(_over(cover, 255 * _SOLID), np.ones((3, 1), np.uint8))
-    pieces = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((1, max(2, length // 3)), np.uint8))
-    bridges = cv2.morphologyEx(rules, cv2.MORPH_CLOSE, np.ones((1, 8 * length), np.uint8))
-    bridges = cv2.dilate(bridges, np.ones((1, 2 * length + 1), np.uint8))
-    rules |= pieces & bridges
-    return rules & cv2.morphologyEx(there, cv2.MORPH_CLOSE, np.ones((1, 3), np.uint8))
+    pieces = opened(dilated(over(cover, 255 * _SOLID), 1, 3), max(2, length // 3), 1)
+    bridges = dilated(closed(rules, 8 * length, 1), 2 * length + 1, 1)
+    return both(rules | both(pieces, bridges), closed(there, 3, 1))
 
 
 def _alone(runs: Mask, cover: Mask, stems: Mask, ink: Mask) -> Mask:
@@ -169,42 +164,3 @@ def _straight(
     slope = np.bincount(label, x * y, count) / np.maximum(run, 1.0)
     rest = np.bincount(label, (y - slope[label] * x) ** 2, count) / area
     return np.asarray((np.abs(slope) <= _SLOPE) & (rest <= _SPREAD**2))
-
-
-def _sides(view: _View, level: float, length: int, across: Mask) -> Mask:
-    """Ridges of at least ``length`` both of whose ends meet a rule of the other direction.
-
-    Strokes may lean on them for longer than on a long rule. Both pictures have the sides
-    running along their rows.
-    """
-    if not across.any():
-        return np.zeros_like(across)
-    near = cv2.dilate(across, np.ones((3, 5), np.uint8))
-    between = cv2.morphologyEx(near, cv2.MORPH_CLOSE, np.ones((1, 8 * length), np.uint8))
-    ridges = _over(view.ridge, level) & between
-    joined = cv2.morphologyEx(ridges, cv2.MORPH_CLOSE, np.ones((1, 3), np.uint8))
-    wavy = cv2.dilate(joined, np.ones((3, 1), np.uint8))
-    wavy = cv2.morphologyEx(wavy, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
-    sides = np.zeros_like(across)
-    for row, start, end in _stretches(wavy):
-        meets = near[row, start : start + 3].any() and near[row, end - 3 : end].any()
-        if meets and _stands_off(view.ink, row, start, end):
-            sides[row, start:end] = 255
-    return cv2.bitwise_and(sides, cv2.dilate(joined, np.ones((1, 3), np.uint8)))
-
-
-def _stretches(runs: Mask) -> list[tuple[int, int, int]]:
-    """Row, start and end of every run along the rows."""
-    padded = np.zeros((runs.shape[0], runs.shape[1] + 2), bool)
-    padded[:, 1:-1] = runs > 0
-    turns = np.flatnonzero(padded.ravel()[1:] != padded.ravel()[:-1])
-    rows, starts = np.divmod(turns[0::2], padded.shape[1])
-    ends = turns[1::2] % padded.shape[1]
-    return list(zip(rows.tolist(), starts.tolist(), ends.tolist(), strict=True))
-
-
-def _stands_off(ink: Mask, row: int, start: int, end: int) -> bool:
-    """Whether ink lies on neither flank of a run for half of its length."""
-    flanks = (max(0, row - _THICKEST), min(ink.shape[0] - 1, row + _THICKEST))
-    most = max(int(np.count_nonzero(ink[flank, start:end])) for flank in flanks)
-    return most < 1.5 * _TOUCHED * (end - start)

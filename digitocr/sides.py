@@ -1,0 +1,118 @@
+"""The short sides of cells and boxes: rules no longer than strokes are.
+
+What tells them from strokes is where they are: they lead from one rule of the other
+direction to the next, and in a row of cells they stand at even distances.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitocr.morphology import Picture, both, closed, dilated, opened, without
+
+__all__ = ["find_sides"]
+
+Runs = NDArray[np.intp]  # (N, 3) row, start, end
+
+_FLANK = 4  # pixels from a side's middle to what is beside it
+_LEANT_ON = 0.45  # share of a side's length along which strokes may lean on it
+_FREE = 0.12  # the same for a side that has lost one of its rules
+_BEND = 8  # pixels near a rule in which a side does not stand out as a ridge
+
+
+def find_sides(ridge: Picture, ink: Picture, length: int, across: Picture) -> Picture:
+    """Ridges of at least ``length`` that meet rules of the other direction, as a cell's do.
+
+    With both ends, or with one where others beside it begin and end with it: of a faded row
+    of cells one long rule may be lost. All pictures have the sides running along their rows.
+
+    ridge: 255 where the picture is darker than what is beside. ink: its ink.
+    across: rules of the other direction. length: the least, in pixels.
+    """
+    sides = np.zeros_like(across)
+    if not across.any():
+        return sides
+    reach = both(ridge, dilated(across, 8 * length + 1, 1))
+    # Where a rule passes, a side does not stand out of what is beside it.
+    reach |= both(ink, dilated(across, 2 * _BEND + 1, 1))
+    # Breaks are closed but for the ends: a digit may end close to a rule.
+    joined = reach | without(closed(reach, 3, 1), dilated(across, _BEND + 1, 1))
+    runs = _stretches(opened(dilated(joined, 1, 3), length, 1))
+    found = _meeting(runs, dilated(across, 1, 3), ink, length)
+    for row, start, end in found[~_intruding(found)].tolist():
+        sides[row, start:end] = 255
+    return both(sides, dilated(joined, 3, 1))
+
+
+def _stretches(runs: Picture) -> Runs:
+    """(N, 3) row, start and end of every run along the rows."""
+    padded = np.zeros((runs.shape[0], runs.shape[1] + 2), bool)
+    padded[:, 1:-1] = runs > 0
+    turns = np.flatnonzero(padded.ravel()[1:] != padded.ravel()[:-1])
+    rows, starts = np.divmod(turns[0::2], padded.shape[1])
+    return np.stack([rows, starts, turns[1::2] % padded.shape[1]], axis=1)
+
+
+def _meeting(runs: Runs, near: Picture, ink: Picture, length: int) -> Runs:
+    """The runs that are sides, from rule to rule; what goes on beyond is a stroke's."""
+    whole, half = [], []
+    for row, start, end in runs.tolist():
+        met = np.flatnonzero(near[row, start:end])
+        if not len(met):
+            continue
+        first, last = start + int(met[0]), start + int(met[-1]) + 1
+        touched = _touched(ink, row, start, end)
+        if last - first >= length and touched < _LEANT_ON:
+            whole.append((row, first, last))
+        elif touched < _FREE and (first - start < 3 or end - last < 3):
+            half.append((row, start, end))
+    in_step = [run for run, even in zip(half, _in_step(_table(half)), strict=True) if even]
+    return _table(whole + in_step)
+
+
+def _table(runs: list[tuple[int, int, int]]) -> Runs:
+    return np.array(runs, dtype=np.intp).reshape(-1, 3)
+
+
+def _alike(runs: Runs, most: int) -> NDArray[np.bool_]:
+    """(N, N) whether two runs begin and end within ``most`` pixels of each other."""
+    _, start, end = runs.T
+    same = np.abs(start[:, None] - start) <= most
+    return np.asarray(same & (np.abs(end[:, None] - end) <= most))
+
+
+def _in_step(runs: Runs) -> NDArray[np.bool_]:
+    """(N,) whether a run is one of three that begin and end together at even distances."""
+    row, start, end = runs.T
+    apart = row[None, :] - row[:, None]
+    cell = np.maximum(1, end - start)[:, None]
+    beside = _alike(runs, 2) & (np.abs(apart) >= 0.5 * cell) & (np.abs(apart) <= 3 * cell)
+    even = np.zeros(len(runs), bool)
+    for k in np.flatnonzero(beside.sum(axis=1) >= 2):
+        pitch = apart[k, beside[k]]
+        third = np.concatenate([-pitch, 2 * pitch, pitch // 2])
+        even[k] = (np.abs(pitch[:, None] - third) <= 1).any()
+    return even
+
+
+def _intruding(runs: Runs) -> NDArray[np.bool_]:
+    """(N,) whether a run stands inside one cell of a row of cells, as a tall 1 does."""
+    row = runs[:, 0]
+    alike = _alike(runs, 4)
+    intruding = np.zeros(len(runs), bool)
+    for k in np.flatnonzero(alike.sum(axis=1) >= 4):
+        rows = np.sort(row[alike[k]])
+        lines = rows[np.diff(rows, prepend=-9) > 3]
+        before, after = lines[lines < row[k] - 3], lines[lines > row[k] + 3]
+        if len(lines) >= 4 and len(before) and len(after):
+            pitch = float(np.percentile(np.diff(lines), 75))
+            intruding[k] = after[0] - before[-1] < 1.3 * pitch
+    return intruding
+
+
+def _touched(ink: Picture, row: int, start: int, end: int) -> float:
+    """The share of a run's length along which ink lies on its busier flank."""
+    flanks = (max(0, row - _FLANK), min(ink.shape[0] - 1, row + _FLANK))
+    most = max(int(np.count_nonzero(ink[flank, start:end])) for flank in flanks)
+    return most / (end - start)
