@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from digitocr.engines.local import Workers, outcome, usable_cores
-from digitocr.errors import TimedOut, WorkerCrashed
+from digitocr.errors import SetupError, TimedOut, WorkerCrashed
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +50,52 @@ def test_a_task_that_eats_memory_is_stopped_at_the_limit(workers: Workers) -> No
     assert outcome(workers.submit(len, b"still here")) == 10
 
 
-def test_an_error_of_the_task_is_passed_on(workers: Workers) -> None:
-    with pytest.raises(ZeroDivisionError):
+def test_an_error_of_the_task_is_passed_on_with_its_place(workers: Workers) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
         outcome(workers.submit(divmod, 1, 0))
+    assert "worker.py" in str(caught.value.__cause__)
+
+
+def test_what_cannot_travel_is_an_error_and_no_crash(workers: Workers) -> None:
+    with pytest.raises(Exception, match="pickle"):
+        outcome(workers.submit(lambda: 1))
+    with pytest.raises(TypeError, match="pickle"):
+        outcome(workers.submit(open, os.devnull))
+    assert outcome(workers.submit(pow, 2, 5)) == 32
+
+
+def test_a_worker_that_dies_idle_is_replaced() -> None:
+    with Workers(1, megabytes=1500) as lone:
+        first = outcome(lone.submit(os.getpid))
+        os.kill(first, signal.SIGKILL)
+        time.sleep(0.2)
+        assert outcome(lone.submit(os.getpid)) != first
+
+
+def test_a_row_of_crashes_costs_nothing_but_the_tasks_that_crash(workers: Workers) -> None:
+    tasks = [workers.submit(os._exit if k % 2 else abs, k) for k in range(10)]
+    for k, task in enumerate(tasks):
+        if k % 2:
+            with pytest.raises(WorkerCrashed):
+                outcome(task)
+        else:
+            assert outcome(task) == k
+
+
+def test_workers_that_cannot_start_are_told_of_and_not_started_for_ever() -> None:
+    with pytest.raises(SetupError, match="worker_megabytes"), Workers(2, megabytes=50):
+        pass
+
+
+def test_the_end_does_not_wait_for_what_runs() -> None:
+    with Workers(2, megabytes=1500) as busy:
+        process = outcome(busy.submit(os.getpid))
+        for _ in range(4):
+            busy.submit(time.sleep, 60)
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
 
 
 def test_a_script_without_a_main_guard_may_use_workers(tmp_path: Path) -> None:

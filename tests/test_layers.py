@@ -24,7 +24,7 @@ ABOVE = {
     "training",
     "review",
 }
-IN_WORKERS = ("prepare", "annotate", "ingest", "clean", "segment", "normalize", "engines.local")
+IN_WORKERS = ("prepare", "annotate", "ingest", "clean", "segment", "normalize", "engines.worker")
 
 
 def name_of(path: Path) -> str:

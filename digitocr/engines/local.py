@@ -2,36 +2,46 @@
 
 Each task runs in one of a few worker processes. A worker that dies or takes too long costs
 its own task and is replaced; the others never notice.
+
+Every worker has a pipe of its own and is given one task at a time. Pools whose workers
+share a queue (the standard library's and Pebble's) lose more than the task, or wait for it
+for ever, where one dies idle, at its start or in the middle of a message.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import resource
-import signal
-import sys
+import queue
 import threading
-import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from multiprocessing.context import SpawnContext, SpawnProcess
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from pebble import ProcessExpired, ProcessPool
-
-from digitocr.errors import TimedOut, WorkerCrashed
+from digitocr.engines.worker import Process
+from digitocr.errors import SetupError, TimedOut, WorkerCrashed
 
 __all__ = ["Workers", "outcome", "usable_cores"]
 
 _Result = TypeVar("_Result")
-_STARTING = threading.Lock()
+_TASKS = 500  # of one process, which is then replaced, so that no leak adds up
+_STARTS = 2  # failures to start a process, one after the other, that end the run
 
 
 def usable_cores() -> int:
     """The processors this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(slots=True)
+class _Task:
+    """A call that waits for a worker. seconds: it may take, None for as long as it likes."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    seconds: float | None
+    future: Future[Any] = field(default_factory=Future)
 
 
 class Workers:
@@ -42,84 +52,118 @@ class Workers:
 
     def __init__(self, jobs: int, megabytes: int) -> None:
         self.jobs = jobs
-        self._pool = ProcessPool(
-            max_workers=jobs,
-            max_tasks=500,  # a worker is replaced now and then, so that no leak adds up
-            initializer=_begin,
-            initargs=(megabytes,),
-            context=_OwnMain(),
-        )
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._workers = [_Worker(self._tasks, megabytes) for _ in range(jobs)]
 
     def __enter__(self) -> Workers:
+        """Start the workers.
+
+        Raises SetupError where none can start: the limit on memory is too small, or the
+        machine has no room for another process.
+        """
+        try:
+            for worker in self._workers:
+                worker.begin()
+            self.submit(int).result()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+    def __exit__(self, *error: object) -> None:
+        """End the workers at once, whatever they are doing."""
+        for worker in self._workers:
+            worker.stop()
+            self._tasks.put(None)
+        for worker in self._workers:
+            worker.join()
 
     def submit(
         self, function: Callable[..., _Result], *arguments: Any, seconds: float | None = None
     ) -> Future[_Result]:
-        """Run ``function(*arguments)`` in a worker; give it up after ``seconds``."""
-        future: Future[_Result] = self._pool.schedule(function, args=arguments, timeout=seconds)
-        return future
+        """Run ``function(*arguments)`` in a worker; give it up after ``seconds``.
+
+        Tasks start in the order in which they were submitted.
+        """
+        task = _Task(function, arguments, seconds)
+        self._tasks.put(task)
+        return task.future
 
 
 def outcome(future: Future[_Result]) -> _Result:
     """The result of a task.
 
-    Raises WorkerCrashed or TimedOut where its worker died or took too long, and whatever
-    the task raised.
+    Raises WorkerCrashed or TimedOut where its worker died or took too long, SetupError where
+    no worker can start any more, and whatever the task raised.
     """
-    try:
-        return future.result()
-    except TimeoutError as error:
-        raise TimedOut("reading took too long and was given up") from error
-    except ProcessExpired as error:
-        raise WorkerCrashed("the program that decodes it crashed or ran out of memory") from error
+    return future.result()
 
 
-def _begin(megabytes: int) -> None:
-    """Make this worker cheap, quiet and bounded."""
-    import cv2
+class _Worker:
+    """One thread here, which feeds one process at a time there."""
 
-    cv2.setNumThreads(1)  # one process per core is faster than threads inside each
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    limit = megabytes * 1024 * 1024
-    with contextlib.suppress(ValueError, OSError):  # a stricter limit is already set
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    # Decoders written in C chatter on the error stream; their findings reach us as errors.
-    sys.stderr.flush()
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
+    def __init__(self, tasks: queue.SimpleQueue[_Task | None], megabytes: int) -> None:
+        self._tasks = tasks
+        self._megabytes = megabytes
+        self._process: Process | None = None
+        self._calls = 0
+        self._changing = threading.Lock()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._feed, name="digitocr-worker", daemon=True)
 
+    def begin(self) -> None:
+        self._thread.start()
 
-class _Process(SpawnProcess):
-    """A fresh process that does not import the caller's main module.
+    def stop(self) -> None:
+        """Take no more tasks, and end the one that runs."""
+        with self._changing:
+            self._stopped = True
+            if self._process is not None:
+                self._process.end()
 
-    multiprocessing runs the main script again in every spawned worker, so that a script
-    without a main guard would start itself over and over. The workers need nothing of it.
-    """
+    def join(self) -> None:
+        if self._thread.ident is not None:
+            self._thread.join()
 
-    @staticmethod
-    def _Popen(process_obj: Any) -> Any:
-        with _empty_main():
-            return SpawnProcess._Popen(process_obj)
+    def _feed(self) -> None:
+        """Run tasks until there are no more."""
+        with contextlib.suppress(SetupError):  # the first task will tell
+            self._ready()
+        while (task := self._tasks.get()) is not None and not self._stopped:
+            try:
+                result = self._call(task)
+            except BaseException as error:
+                task.future.set_exception(error)
+            else:
+                task.future.set_result(result)
+        if self._process is not None:
+            self._process.end()
 
-
-class _OwnMain(SpawnContext):
-    """The spawn context, with such processes."""
-
-    Process = _Process
-
-
-@contextlib.contextmanager
-def _empty_main() -> Iterator[None]:
-    """Show an empty main module for a moment."""
-    with _STARTING:
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = types.ModuleType("__main__")
+    def _call(self, task: _Task) -> Any:
+        """Run one task. Raises what it raises, WorkerCrashed, TimedOut and SetupError."""
+        process = self._ready()
+        self._calls += 1
         try:
-            yield
-        finally:
-            sys.modules["__main__"] = main
+            return process.call(task.function, task.arguments, task.seconds)
+        except (WorkerCrashed, TimedOut):
+            process.end()
+            raise
+
+    def _ready(self) -> Process:
+        """The process, a new one where the old is gone or has done enough."""
+        if self._process is not None and self._process.alive and self._calls < _TASKS:
+            return self._process
+        for _ in range(_STARTS):
+            with self._changing:
+                if self._stopped:
+                    break
+                if self._process is not None:
+                    self._process.end()
+                self._process, self._calls = Process(self._megabytes), 0
+            if self._process.ready():
+                return self._process
+            self._process.end()
+        raise SetupError(
+            f"no worker process can start within {self._megabytes} MB; raise worker_megabytes "
+            "under [limits] in the pipeline file, or free some memory"
+        )

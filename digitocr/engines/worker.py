@@ -1,0 +1,142 @@
+"""What a worker is: a fresh process, quiet, bounded, that runs one task after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any
+
+from digitocr.errors import TimedOut, WorkerCrashed
+
+__all__ = ["Process", "serve"]
+
+# Nothing of the caller's main module is run again in the worker, as multiprocessing does,
+# so that a script without a main guard does not start itself over and over.
+_BOOT = """
+import sys
+from multiprocessing.connection import Connection
+link = Connection(int(sys.argv[1]))
+sys.path[:] = link.recv()
+from digitocr.engines.worker import serve
+serve(link)
+"""
+_TASKS = ("digitocr.prepare", "digitocr.annotate")  # the modules of what workers are asked to do
+_LEAST_ROOM = 64  # megabytes left for the work itself
+_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one process per core is faster
+
+
+class Process:
+    """A worker process as its owner sees it.
+
+    megabytes: the address space it may take.
+    """
+
+    def __init__(self, megabytes: int) -> None:
+        self._link, theirs = Pipe()
+        self._child: subprocess.Popen[bytes] | None = None
+        command = [sys.executable, "-I", f"-Xutf8={sys.flags.utf8_mode}", "-c", _BOOT]
+        with theirs, contextlib.suppress(OSError):  # no room for a process: it is not ready
+            self._child = subprocess.Popen(
+                [*command, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # decoders chatter; their findings come as errors
+                pass_fds=[theirs.fileno()],
+                env=os.environ | _THREADS,
+            )
+            self._link.send(sys.path)
+            self._link.send(megabytes)
+
+    @property
+    def alive(self) -> bool:
+        return self._child is not None and self._child.poll() is None
+
+    def ready(self) -> bool:
+        """Wait until it can work; False where it ended instead."""
+        try:
+            return bool(self._link.recv())
+        except (EOFError, OSError):
+            return False
+
+    def call(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float | None
+    ) -> Any:
+        """The result of ``function(*arguments)``.
+
+        Raises what the function raises, WorkerCrashed, and TimedOut after ``seconds``; then
+        the process is of no more use and must be ended.
+        """
+        task = pickle.dumps((function, arguments))
+        try:
+            self._link.send_bytes(task)
+            if not self._link.poll(seconds):
+                raise TimedOut("reading took too long and was given up")
+            answer = self._link.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise WorkerCrashed(
+                "the program that decodes it crashed or ran out of memory"
+            ) from error
+        result, raised, where = pickle.loads(answer)
+        if raised is not None:
+            raise raised from _RemoteTraceback(where)
+        return result
+
+    def end(self) -> None:
+        """End it at once, whatever it is doing."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait()
+
+
+class _RemoteTraceback(Exception):
+    """Shows where in the worker an exception came from."""
+
+
+def serve(link: Connection) -> None:
+    """Be a worker: run the tasks that come until the owner is gone."""
+    _begin(link.recv())
+    link.send(True)
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            link.send_bytes(_answer(link.recv_bytes()))
+
+
+def _begin(megabytes: int) -> None:
+    """Make this process deaf to the owner's Ctrl-C, ready and bounded.
+
+    Raises MemoryError where the limit leaves no room to work.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for module in _TASKS:  # now, for later the limit may not let them in
+        importlib.import_module(module)
+    import cv2
+
+    cv2.setNumThreads(1)
+    limit = megabytes * 1024 * 1024
+    with contextlib.suppress(ValueError, OSError):  # a stricter limit is already set
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    bytearray(_LEAST_ROOM * 1024 * 1024)
+
+
+def _answer(task: bytes) -> bytes:
+    """A task's result, or what it raised and where."""
+    try:
+        function, arguments = pickle.loads(task)
+        return pickle.dumps((function(*arguments), None, ""))
+    except BaseException as error:
+        where = traceback.format_exc()
+        with contextlib.suppress(Exception):
+            answer = pickle.dumps((None, error, where))
+            pickle.loads(answer)  # some exceptions go in and do not come out
+            return answer
+        return pickle.dumps((None, RuntimeError(type(error).__name__), where))
