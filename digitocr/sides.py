@@ -39,7 +39,7 @@ def find_sides(ridge: Picture, ink: Picture, length: int, across: Picture) -> Pi
     # Breaks are closed but for the ends: a digit may end close to a rule.
     joined = reach | without(closed(reach, 3, 1), dilated(across, _BEND + 1, 1))
     runs = _stretches(opened(dilated(joined, 1, 3), length, 1))
-    found = _meeting(runs, dilated(across, 1, 3), ink, length)
+    found = _meeting(runs, dilated(across, 3, 3), ink, length)
     for row, start, end in found[~_intruding(found)].tolist():
         sides[row, start:end] = 255
     return both(sides, dilated(joined, 3, 1))
