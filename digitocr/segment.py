@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from digitocr.atoms import Piece, candidates, cut_touching, marks, straight_lean
 from digitocr.boxes import enclosed, rows_of_cells
+from digitocr.combs import Comb, find_combs
 from digitocr.components import Components, find_components, groups
 from digitocr.recipe import SegmentOptions
 from digitocr.textlines import find_lines, prose
@@ -44,23 +45,50 @@ def segment(ink: Ink, options: SegmentOptions) -> Segments:
 
     A page without any gives empty arrays of the right dtypes.
     """
-    parts = find_components(ink.mask)
+    combs = find_combs(ink.mask, ink.lines) if options.cells else []
+    parts = find_components(_without_bars(ink.mask, combs))
     regions = enclosed(ink.lines)
     region = regions.at(parts.centres)
     free = _may_be_writing(parts)
     contents: list[_Content] = []
     rows = rows_of_cells(regions.boxes) if options.cells else []
+    rows = _longest([*rows, *(list(comb.cells) for comb in combs)])
     for row in rows:
         contents += _cells_content(parts, row, free)
     if options.boxes:
-        in_rows = {box for row in rows for box in row}
         for box in (_ints(edges) for edges in regions.boxes):
-            if box not in in_rows:
+            if not any(_overlap([box], row) for row in rows):
                 contents += _box_content(parts, box, free)
     if options.free:
         contents += _free_contents(parts, region, free)
     contents.sort(key=lambda content: _reading_order(content.field.box))
     return _lattice(parts, contents)
+
+
+def _without_bars(mask: NDArray[np.uint8], combs: list[Comb]) -> NDArray[np.uint8]:
+    """The ink without the bars of combs, which stand between characters as ones do."""
+    if not combs:
+        return mask
+    bare = mask.copy()
+    for left, top, right, bottom in np.concatenate([comb.bars for comb in combs]):
+        bare[max(0, top - 1) : bottom + 1, max(0, left) : right + 1] = 0
+    return bare
+
+
+def _longest(rows: list[list[Box]]) -> list[list[Box]]:
+    """Of rows of cells that were found twice, the ones with the most cells."""
+    kept: list[list[Box]] = []
+    for row in sorted(rows, key=len, reverse=True):
+        if not any(_overlap(row, other) for other in kept):
+            kept.append(row)
+    return kept
+
+
+def _overlap(row: list[Box], other: list[Box]) -> bool:
+    """Whether two rows of cells share paper."""
+    apart_x = row[0][0] >= other[-1][2] or other[0][0] >= row[-1][2]
+    apart_y = row[0][1] >= other[0][3] or other[0][1] >= row[0][3]
+    return not (apart_x or apart_y)
 
 
 def _may_be_writing(parts: Components) -> NDArray[np.bool_]:
