@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from digitocr.errors import DocumentError, OutputError
+from digitocr.errors import OutputError
 from digitocr.ingest import Source, open_document
 from digitocr.overlay import draw
 from digitocr.recipe import IngestOptions
@@ -22,8 +22,8 @@ def annotate(
 ) -> None:
     """Write ``folder/FILE.pN.png`` for each page that was read.
 
-    Raises OutputError where a picture cannot be written. A page that cannot be read a
-    second time is left out; its row in the table already says so.
+    Raises OutputError where a picture cannot be written, DocumentError where a page cannot
+    be read a second time.
     """
     stem = folder / source.file
     try:
@@ -36,7 +36,5 @@ def annotate(
                 picture.save(stem.with_name(f"{stem.name}.p{reading.page}.png"), compress_level=1)
     except OSError as error:
         raise OutputError(
-            f"the overlays in {folder} cannot be written: {error.strerror}"
+            f"the overlays in {folder} cannot be written: {error.strerror or error}"
         ) from error
-    except DocumentError:
-        return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 import sys
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import digitocr
-from digitocr.errors import DigitocrError
+from digitocr.errors import DigitocrError, OutputError
+from digitocr.run import Run
 
 if TYPE_CHECKING:
     from digitocr.pipeline import Pipeline
@@ -30,29 +32,35 @@ def digitocr_command() -> None:
 
 def main() -> NoReturn:
     """Run the command line; every error ends in one sentence and its exit status."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _terminated)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup sets it
+            signal.signal(number, _stop)
     try:
         digitocr_command.main(prog_name="digitocr", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("digitocr: interrupted", err=True)
-        sys.exit(130)
-    except DigitocrError as error:
-        click.echo(f"digitocr: {error}", err=True)
-        sys.exit(error.exit_status)
+    except _Stopped as stopped:  # before the command began
+        sys.exit(128 + stopped.signal)
     sys.exit(0)
 
 
-def _terminated(number: int, _: object) -> NoReturn:
-    """End as the shell expects after a signal: 128 and its number."""
-    click.echo("digitocr: terminated", err=True)
-    sys.exit(128 + number)
+class _Stopped(BaseException):
+    """A signal asked the run to end. signal: its number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = number
 
 
-def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
+def _stop(number: int, _: object) -> NoReturn:
+    """End the run in order; what follows the first signal must not disturb that."""
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    raise _Stopped(number)
+
+
+def _reads_pages(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that reads pages."""
     for option in (
         click.option(
@@ -64,24 +72,49 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--model", default="", metavar="NAME|FILE", help="Read with another model."),
         click.option(
-            "--device",
-            type=click.Choice(["auto", "cpu", "cuda"]),
-            default="auto",
-            show_default=True,
-            help="Where digits are classified.",
-        ),
-        click.option(
             "--jobs",
             type=click.IntRange(min=1),
             metavar="N",
             help="Worker processes; by default one for each processor.",
         ),
-        click.option("-q", "--quiet", is_flag=True, help="No progress and no summary."),
-        click.option("-v", "--verbose", count=True, help="Say what is done with each document."),
-        click.option("--log-json", is_flag=True, help="Messages as JSON, one object a line."),
     ):
         command = option(command)
     return command
+
+
+_Command = Callable[..., int]
+
+
+def _running(command: _Command) -> Callable[..., NoReturn]:
+    """The options of every command, and the end it comes to.
+
+    The command gets a ``run`` to speak through, and returns its exit status.
+    """
+
+    @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
+    @click.option("-v", "--verbose", count=True, help="Say what is done with each document.")
+    @click.option("--log-json", is_flag=True, help="Messages as JSON, one object a line.")
+    @click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Where the network runs.",
+    )
+    @functools.wraps(command)
+    def running(quiet: bool, verbose: int, log_json: bool, **arguments: Any) -> NoReturn:
+        run = Run(quiet, verbose, log_json)
+        try:
+            sys.exit(command(run=run, **arguments))
+        except _Stopped as stopped:
+            run.failed("interrupted" if stopped.signal == signal.SIGINT else "terminated")
+            sys.exit(128 + stopped.signal)
+        except DigitocrError as error:
+            if not isinstance(error.__cause__, BrokenPipeError):  # as after | head
+                run.failed(str(error))
+            sys.exit(error.exit_status)
+
+    return running
 
 
 @digitocr_command.command()
@@ -100,8 +133,10 @@ def _shared(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="DIR",
     help="Also write each page with its boxes and values drawn.",
 )
-@_shared
+@_reads_pages
+@_running
 def extract(
+    run: Run,
     inputs: tuple[Path, ...],
     output: str,
     wide: bool,
@@ -110,8 +145,7 @@ def extract(
     model: str,
     device: str,
     jobs: int | None,
-    **messages: Any,
-) -> None:
+) -> int:
     """Read files and folders of PDFs and pictures into a table of numbers.
 
     Every number gets a row with its confidence; a file that cannot be read gets one that
@@ -119,16 +153,16 @@ def extract(
     """
     from digitocr.export import check_format, write
     from digitocr.ingest import find_documents
-    from digitocr.run import Run
 
-    run = Run(**messages)
     check_format(output, wide=wide)
     found = find_documents(inputs)
     run.skipped([source.file for source in found.skipped])
+    if overlay:
+        _make_folder(overlay)
     reader = _load(pipeline, model, device)
     documents = reader.read_sources(found.documents, jobs, overlay=overlay)
     write(run.watched(documents, len(found.documents)), output, wide=wide)
-    sys.exit(run.finish())
+    return run.finish()
 
 
 @digitocr_command.command()
@@ -139,36 +173,37 @@ def extract(
     metavar="LABELS.csv",
     help="Columns file, page, field, value: score documents against it.",
 )
-@_shared
+@_reads_pages
+@_running
 def evaluate(
+    run: Run,
     path: Path,
     truth: Path | None,
     pipeline: str,
     model: str,
     device: str,
     jobs: int | None,
-    **messages: Any,
-) -> None:
+) -> int:
     """Score a model on a folder of digits, or the whole pipeline on documents with a truth table.
 
     Prints one JSON object.
     """
-    from digitocr.run import Run
+    from digitocr.output import writing
 
-    run = Run(**messages)
-    reader = _load(pipeline, model, device)
     if truth is None:
         from digitocr.training.evaluate import score_digits
 
-        scores = score_digits(path, reader.classifier)
+        scores = score_digits(path, _load(pipeline, model, device).classifier)
     else:
         from digitocr.ingest import find_documents
         from digitocr.score import score_documents
 
         found = find_documents([path])
-        documents = reader.read_sources(found.documents, jobs)
+        documents = _load(pipeline, model, device).read_sources(found.documents, jobs)
         scores = score_documents(run.watched(documents, len(found.documents)), truth)
-    click.echo(json.dumps(scores, indent=2))
+    with writing("-"):
+        click.echo(json.dumps(scores, indent=2))
+    return run.finish() if truth else run.status
 
 
 @digitocr_command.command()
@@ -209,15 +244,9 @@ def evaluate(
 )
 @click.option("--seed", default=0, show_default=True, help="Makes a training repeatable.")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="In place of the recipe's.")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to train.",
-)
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@_running
 def train(
+    run: Run,
     output: Path,
     recipe: str,
     mnist: Path | None,
@@ -226,8 +255,7 @@ def train(
     seed: int,
     epochs: int | None,
     device: str,
-    quiet: bool,
-) -> None:
+) -> int:
     """Train a recogniser; an interrupted training goes on where it was."""
     from digitocr.resources import find_pipeline
     from digitocr.training.train import run_training
@@ -241,8 +269,17 @@ def train(
         epochs=epochs,
         device=device,
         mnist=mnist,
-        report=(lambda line: None) if quiet else (lambda line: click.echo(line, err=True)),
+        report=run.note,
     )
+    return run.status
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder for results. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
 def _load(pipeline: str, model: str, device: str) -> Pipeline:

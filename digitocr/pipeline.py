@@ -7,6 +7,7 @@ assemble                                     here, one Document per file, in ord
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -19,8 +20,9 @@ from digitocr.annotate import annotate
 from digitocr.assemble import assemble
 from digitocr.engines.local import Workers, outcome, usable_cores
 from digitocr.engines.parts import prepared_parts
+from digitocr.errors import DocumentError, InputMissing
 from digitocr.ingest import Source, find_documents
-from digitocr.prepare import Part
+from digitocr.prepare import FAULT, Part, place
 from digitocr.recipe import Recipe, load_recipe
 from digitocr.resources import find_model, find_pipeline
 from digitocr.types import Document, Glyphs, PageReading, ReadError
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
+_log = logging.getLogger("digitocr")
 _MOST_WAITING = 32  # parts gathered for one batch, however few glyphs they have
 
 _Read = tuple[Source, Part, list["NDArray[np.float32]"]]
@@ -64,17 +67,22 @@ class Pipeline:
         return cls(recipe, Classifier.load(path, device))
 
     def read(self, path: str | Path) -> Document:
-        """Read one file."""
+        """Read one file. Raises InputMissing where there is none."""
+        if Path(path).is_dir():
+            raise InputMissing(f"{path} is a folder; read_all reads folders")
         return next(self.read_all([path], jobs=1))
 
-    def read_all(self, inputs: Sequence[str | Path], jobs: int | None = None) -> Iterator[Document]:
+    def read_all(
+        self, inputs: str | Path | Sequence[str | Path], jobs: int | None = None
+    ) -> Iterator[Document]:
         """Read files and folders: one Document per file, in order.
 
         jobs: worker processes, by default one for each processor. A file that cannot be
         read gives a Document with its errors. Raises InputMissing, before anything is
         read, where a path does not exist.
         """
-        return self.read_sources(find_documents(inputs).documents, jobs)
+        paths = [inputs] if isinstance(inputs, (str, Path)) else inputs
+        return self.read_sources(find_documents(paths).documents, jobs)
 
     def read_sources(
         self, sources: Iterable[Source], jobs: int | None = None, overlay: Path | None = None
@@ -87,9 +95,17 @@ class Pipeline:
             parts = prepared_parts(sources, self.recipe, workers)
             for source, document in self._documents(parts):
                 if overlay and document.pages:
-                    pages = (source, document.pages, overlay, self.recipe.ingest)
-                    outcome(workers.submit(annotate, *pages))
+                    self._draw(source, document, overlay, workers)
                 yield document
+
+    def _draw(self, source: Source, document: Document, folder: Path, workers: Workers) -> None:
+        """Write a document's overlays. Raises OutputError."""
+        seconds = self.recipe.limits.page_seconds * len(document.pages)
+        pages = (source, document.pages, folder, self.recipe.ingest)
+        try:
+            outcome(workers.submit(annotate, *pages, seconds=seconds))
+        except DocumentError as error:
+            _log.warning("%s: its overlays could not be drawn: %s", source.file, error)
 
     def _documents(self, parts: Iterable[tuple[Source, Part]]) -> Iterator[tuple[Source, Document]]:
         """Classify and assemble prepared parts, which come in order."""
@@ -125,17 +141,27 @@ class Pipeline:
         pages: list[PageReading] = []
         errors: list[ReadError] = []
         for _, part, probabilities in own:
+            for fault in part.faults:
+                _log.error("%s: %s\n%s", source.file, FAULT, fault)
             if part.error:
                 errors.append(ReadError(None, part.error))
             for glyphs, page_probabilities in zip(part.pages, probabilities, strict=True):
-                if glyphs.error:
-                    errors.append(ReadError(glyphs.number, glyphs.error))
+                page = self._page(source, glyphs, page_probabilities)
+                if isinstance(page, PageReading):
+                    pages.append(page)
                 else:
-                    pages.append(self._page(source, glyphs, page_probabilities))
+                    errors.append(page)
             document = replace(document, sha256=part.sha256 or document.sha256)
         return replace(document, pages=tuple(pages), errors=tuple(errors))
 
     def _page(
         self, source: Source, glyphs: Glyphs, probabilities: NDArray[np.float32]
-    ) -> PageReading:
-        return assemble(source.file, glyphs, probabilities, self.recipe.assemble)
+    ) -> PageReading | ReadError:
+        """One page's numbers, or why there are none."""
+        if glyphs.error:
+            return ReadError(glyphs.number, glyphs.error)
+        try:
+            return assemble(source.file, glyphs, probabilities, self.recipe.assemble)
+        except Exception as error:  # one page never costs another
+            _log.error("%s: %s\n%s", source.file, FAULT, place(error))
+            return ReadError(glyphs.number, FAULT)

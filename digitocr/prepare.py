@@ -6,6 +6,7 @@ sentence, so that one bad page never costs another.
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,12 @@ from digitocr.recipe import Recipe
 from digitocr.segment import segment
 from digitocr.types import Glyphs, Page
 
-__all__ = ["Part", "failed_page", "prepare", "prepare_page"]
+__all__ = ["FAULT", "Part", "failed_page", "place", "prepare", "prepare_page"]
+
+
+FAULT = "this failed through a fault in digitocr; please report it"
+_MEMORY = "reading it takes more memory than the pipeline allows"
+_CV_MEMORY = -4  # how OpenCV says that there is none left
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +34,32 @@ class Part:
 
     sha256: of the file, "" where it could not be read. page_count: of the whole document.
     error: why the document cannot be read, "" where it can.
+    faults: where in our own code something went wrong, for each time.
     """
 
     sha256: str = ""
     page_count: int = 0
     pages: tuple[Glyphs, ...] = ()
     error: str = ""
+    faults: tuple[str, ...] = ()
 
 
 def prepare(path: Path, first: int, count: int, recipe: Recipe) -> Part:
-    """Prepare up to ``count`` pages of a file, beginning with page index ``first`` (from 0)."""
+    """Prepare up to ``count`` pages of a file, beginning with page index ``first`` (from 0).
+
+    Never raises: what goes wrong stands in the part.
+    """
+    faults: list[str] = []
     try:
         with open_document(path, recipe.ingest) as document:
             stop = min(first + count, document.page_count)
-            pages = tuple(_try_page(document, index, recipe) for index in range(first, stop))
-            return Part(document.sha256, document.page_count, pages)
-    except DocumentError as error:
-        return Part(error=str(error))
-    except MemoryError:
-        return Part(error="reading it takes more memory than the pipeline allows")
+            pages = tuple(
+                _try_page(document, index, recipe, faults) for index in range(first, stop)
+            )
+            return Part(document.sha256, document.page_count, pages, faults=tuple(faults))
+    except Exception as error:
+        message = _sentence(error, faults)
+        return Part(error=message, faults=tuple(faults))
 
 
 def prepare_page(page: Page, recipe: Recipe) -> Glyphs:
@@ -70,14 +83,27 @@ def prepare_page(page: Page, recipe: Recipe) -> Glyphs:
     )
 
 
-def _try_page(document: OpenDocument, index: int, recipe: Recipe) -> Glyphs:
+def _try_page(document: OpenDocument, index: int, recipe: Recipe, faults: list[str]) -> Glyphs:
     """One page, or what stands for it where it cannot be read."""
     try:
         return prepare_page(document.page(index), recipe)
-    except DocumentError as error:
-        return failed_page(index + 1, str(error))
-    except MemoryError:
-        return failed_page(index + 1, "the page takes more memory than the pipeline allows")
+    except Exception as error:
+        return failed_page(index + 1, _sentence(error, faults))
+
+
+def _sentence(error: Exception, faults: list[str]) -> str:
+    """What to tell of an error; one that nobody foresaw is added to ``faults``."""
+    if isinstance(error, DocumentError):
+        return str(error)
+    if isinstance(error, MemoryError) or getattr(error, "code", None) == _CV_MEMORY:
+        return _MEMORY
+    faults.append(place(error))
+    return FAULT
+
+
+def place(error: Exception) -> str:
+    """Where an error was raised, without its message, which may hold what a document says."""
+    return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 
 
 def failed_page(number: int, message: str) -> Glyphs:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import sys
 import time
 from collections import Counter
@@ -15,7 +17,8 @@ from digitocr.types import Document
 __all__ = ["Run"]
 
 _NAMED = 5  # files named in one message
-_SOME_FAILED = 3  # the exit status of a run with documents that could not be read
+_FAULT = 1  # the exit status of a run in which our own code failed
+_SOME_FAILED = 3  # of one with documents that could not be read
 
 
 class Run:
@@ -29,6 +32,15 @@ class Run:
         self._quiet, self._verbose, self._log_json = quiet, verbose, log_json
         self._started = time.monotonic()
         self._counts: Counter[str] = Counter()
+        logging.getLogger("digitocr").handlers[:] = [_Passing(self)]
+
+    def note(self, sentence: str) -> None:
+        """Say how the work goes on."""
+        self._say(sentence, {"event": "note", "message": sentence})
+
+    def failed(self, sentence: str) -> None:
+        """Say why the run ends before its end, or what went wrong by our own fault."""
+        self._say(sentence, {"event": "failed", "message": sentence}, always=True)
 
     def skipped(self, files: Sequence[str]) -> None:
         """Name the files in folders that are no documents."""
@@ -44,6 +56,13 @@ class Run:
             self._progress(total)
         self._clear_progress()
 
+    @property
+    def status(self) -> int:
+        """The exit status of the documents that passed."""
+        if self._counts["faults"]:
+            return _FAULT
+        return _SOME_FAILED if self._counts["errors"] else 0
+
     def finish(self) -> int:
         """Say what was done; the run's exit status."""
         counts = self._counts
@@ -56,7 +75,12 @@ class Run:
             f"{sentence} in {seconds:.1f} s ({rate:.1f} pages per second)",
             {"event": "finished", "seconds": round(seconds, 3), **numbers},
         )
-        return _SOME_FAILED if counts["errors"] else 0
+        return self.status
+
+    def fault(self, sentence: str) -> None:
+        """Count and tell a failure of our own code."""
+        self._counts["faults"] += 1
+        self.failed(sentence)
 
     def _count(self, document: Document) -> None:
         self._counts["documents"] += 1
@@ -83,17 +107,42 @@ class Run:
         if self._quiet and not always:
             return
         self._clear_progress()
-        line = json.dumps(event) if self._log_json else f"digitocr: {sentence}"
-        print(line, file=sys.stderr, flush=True)
+        self._write((json.dumps(event) if self._log_json else f"digitocr: {sentence}") + "\n")
 
     def _progress(self, total: int) -> None:
-        if sys.stderr.isatty() and not (self._quiet or self._log_json):
-            done, pages = self._counts["documents"], self._counts["pages"]
-            print(f"\r{done} of {total} documents, {pages} pages", end="", file=sys.stderr)
+        done, pages = self._counts["documents"], self._counts["pages"]
+        if self._shows_progress():
+            self._write(f"\r{done} of {total} documents, {pages} pages")
 
     def _clear_progress(self) -> None:
-        if sys.stderr.isatty() and not (self._quiet or self._log_json):
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        if self._shows_progress():
+            self._write("\r\x1b[K")
+
+    def _shows_progress(self) -> bool:
+        if self._quiet or self._log_json or sys.stderr is None:
+            return False
+        return sys.stderr.isatty()
+
+    def _write(self, text: str) -> None:
+        """Messages that nobody takes are no reason to stop."""
+        if sys.stderr is not None:  # the shell's 2>&-
+            with contextlib.suppress(OSError):
+                sys.stderr.write(text)
+                sys.stderr.flush()
+
+
+class _Passing(logging.Handler):
+    """What the library logs, said as the run says things."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self._run = run
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR:
+            self._run.fault(record.getMessage())
+        else:
+            self._run.note(record.getMessage())
 
 
 def _noun(name: str, count: int) -> str:

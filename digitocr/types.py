@@ -241,17 +241,20 @@ class Document:
 
     @property
     def numbers(self) -> Iterator[Number]:
-        """The document's rows in reading order, those of its errors last."""
-        for page in self.pages:
-            yield from page.numbers
-        for error in self.errors:
-            yield Number(
-                file=self.file,
-                page=error.page,
-                field="",
-                value="",
-                text="",
-                confidence=0.0,
-                status="error",
-                message=error.message,
-            )
+        """The document's rows by page and reading order, what failed as a whole last."""
+        rows = [number for page in self.pages for number in page.numbers]
+        rows += [self._failed(error) for error in self.errors]
+        yield from sorted(rows, key=lambda row: (row.page is None, row.page or 0))
+
+    def _failed(self, error: ReadError) -> Number:
+        """The row that stands for what could not be read."""
+        return Number(
+            file=self.file,
+            page=error.page,
+            field="",
+            value="",
+            text="",
+            confidence=0.0,
+            status="error",
+            message=error.message,
+        )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from digitocr.engines.local import Workers, outcome
-from digitocr.errors import DocumentError, TimedOut
+from digitocr.errors import DocumentError
 from digitocr.ingest import Source
 from digitocr.prepare import Part, failed_page, prepare
 from digitocr.recipe import Recipe
@@ -27,7 +27,10 @@ _WINDOW = 4  # parts under way for each worker
 
 @dataclass(slots=True)
 class _Task:
-    """Some pages of one document. opens: its first part, which learns the page count."""
+    """Some pages of one document.
+
+    opens: the first part, which learns the page count; count may then be 0.
+    """
 
     source: Source
     first: int
@@ -41,8 +44,8 @@ def prepared_parts(
 ) -> Iterator[tuple[Source, Part]]:
     """Prepare every page of every source; parts come in the order of sources and pages.
 
-    Each source gives at least one part. A part that its worker did not survive is tried
-    again page by page, so that it costs no page but the one at fault.
+    Each source gives at least one part. A part that its worker did not survive, or was too
+    slow with, is tried again page by page, so that it costs no page but the one at fault.
     """
     rest = iter(sources)
     queue: deque[_Task] = deque()
@@ -66,7 +69,7 @@ def prepared_parts(
 def _start(task: _Task, recipe: Recipe, workers: Workers) -> None:
     """Hand a task to the workers, once."""
     if task.future is None:
-        seconds = recipe.limits.page_seconds * task.count
+        seconds = recipe.limits.page_seconds * max(1, task.count)
         task.future = workers.submit(
             prepare, task.source.path, task.first, task.count, recipe, seconds=seconds
         )
@@ -81,20 +84,27 @@ def _finish(task: _Task) -> tuple[Part | None, list[_Task]]:
         return _retry(task, error)
     if not task.opens:
         return part, []
-    return part, [
-        _Task(task.source, first, _PAGES, opens=False)
-        for first in range(task.first + task.count, part.page_count, _PAGES)
+    singles = 0 if task.count else min(_PAGES, part.page_count)
+    return part, _single(task.source, 0, singles) + [
+        _Task(task.source, first, min(_PAGES, part.page_count - first), opens=False)
+        for first in range(max(task.count, singles), part.page_count, _PAGES)
     ]
 
 
 def _retry(task: _Task, error: DocumentError) -> tuple[Part | None, list[_Task]]:
-    """After a crash: the pages one by one; a page that was alone is given up."""
-    if task.count > 1 and not isinstance(error, TimedOut):
-        singles = range(task.first, task.first + task.count)
-        tasks = [_Task(task.source, first, 1, opens=False) for first in singles]
-        tasks[0].opens = task.opens
-        return None, tasks[:1] if task.opens else tasks
+    """After a crash: first whether the file opens at all, then its pages one by one.
+
+    A page that was alone is given up, and so is a file that does not open.
+    """
     if task.opens:
+        if task.count:
+            return None, [_Task(task.source, 0, 0, opens=True)]
         return Part(error=str(error)), []
-    pages = range(task.first, task.first + task.count)
-    return Part(pages=tuple(failed_page(index + 1, str(error)) for index in pages)), []
+    if task.count > 1:
+        return None, _single(task.source, task.first, task.count)
+    return Part(pages=(failed_page(task.first + 1, str(error)),)), []
+
+
+def _single(source: Source, first: int, count: int) -> list[_Task]:
+    """``count`` pages, each in a task of its own."""
+    return [_Task(source, index, 1, opens=False) for index in range(first, first + count)]
