@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from digitocr.components import label_components
 from digitocr.erase import erase_rules
 from digitocr.frames import erase_turned_frames
-from digitocr.paper import flatten, noise, reduce, to_grey
+from digitocr.morphology import blurred, dilated, inverse, reduced, without
+from digitocr.paper import flatten, noise, to_grey
 from digitocr.recipe import CleanOptions
 from digitocr.rules import find_rules
 from digitocr.skew import measure_skew
@@ -53,7 +54,7 @@ def clean(page: Page, options: CleanOptions) -> Ink:
         rules = find_rules(straight, mask, sketch.characters * scale, grain)
         mask, lines = erase_rules(mask, straight, rules)
         mask, lines = erase_turned_frames(mask, straight, lines)
-    mask = drop_specks(mask, sketch.strokes * scale)
+    mask = drop_specks(mask)
     bare = _bleach(straight, mask, lines)
     return Ink(bare, mask, lines, to_page, pose.upright_size, pose.rotation, pose.skew)
 
@@ -65,7 +66,7 @@ def _working_scale(page: Page, options: CleanOptions) -> float:
         # Never below the least side: a resolution may be claimed wrongly.
         return float(min(1.0, max(options.working_dpi / page.dpi, options.min_side / longer)))
     if longer > options.max_side:
-        return options.max_side / longer
+        return float(options.max_side / longer)
     return float(min(_MOST_ENLARGED, max(1.0, options.min_side / longer)))
 
 
@@ -87,7 +88,7 @@ def _reduce(grey: Mask, scale: float) -> tuple[Mask, tuple[float, float]]:
     two, so that linear interpolation misses none.
     """
     by = max(1, int(1 / scale))
-    small = reduce(grey, by)
+    small = reduced(grey, by, by)
     rest = scale * by
     if rest > 0.95:
         return small, (1 / by, 1 / by)
@@ -116,9 +117,9 @@ def _sketch(flat: Mask, reduction: float) -> _Sketch:
     by = 1
     while max(flat.shape) > 2**0.5 * by * _SKETCH_SIDE:
         by *= 2  # halves are the cheapest to take
-    small = reduce(flat, by)
+    small = reduced(flat, by, by)
     if noise(small) > _COARSE_GRAIN:
-        small = np.asarray(cv2.GaussianBlur(small, (0, 0), 1.2), dtype=np.uint8)
+        small = blurred(small, 0.8)
     mask = binarise(small, noise(small))
     scale = reduction / by
     return _Sketch(mask, scale, stroke_width(mask) / scale, _character_size(mask) / scale)
@@ -162,17 +163,22 @@ def _smooth(grey: Mask) -> tuple[Mask, float]:
     if grain < _COARSE_GRAIN:
         return grey, grain
     for sigma in (1.5, 2.5):
-        blurred = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), dtype=np.uint8)
-        if noise(blurred) < _COARSE_GRAIN:
+        even = blurred(grey, sigma)
+        if noise(even) < _COARSE_GRAIN:
             break
-    sigma = stroke_width(binarise(blurred, noise(blurred))) / 6
-    if sigma < 0.5:
-        return grey, grain
-    smooth = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), dtype=np.uint8)
-    return smooth, noise(smooth)
+    left = noise(even)
+    sigma = stroke_width(binarise(even, left)) / 6
+    if sigma == 0:
+        return even, left
+    smooth = grey
+    for share in (0.5, 0.75, 1.0):
+        if grain >= _COARSE_GRAIN and share * sigma >= 0.4:
+            smooth = blurred(grey, share * sigma)
+            grain = noise(smooth)
+    return smooth, grain
 
 
 def _bleach(grey: Mask, mask: Mask, lines: Mask) -> Mask:
     """The grey page with paper wherever there is no ink, nor the soft edge of any."""
-    edge = cv2.bitwise_and(cv2.dilate(mask, np.ones((3, 3), np.uint8)), cv2.bitwise_not(lines))
-    return np.asarray(cv2.bitwise_or(grey, cv2.bitwise_not(edge | mask)), dtype=np.uint8)
+    edge = without(dilated(mask, 3, 3), lines)
+    return np.asarray(cv2.bitwise_or(grey, inverse(edge | mask)), dtype=np.uint8)

@@ -62,7 +62,7 @@ def blurred(picture: Picture, sigma: float) -> Picture:
 def over(picture: Picture, level: Picture | float) -> Picture:
     """255 where the picture is lighter than ``level``, else 0."""
     if isinstance(level, float):
-        level = np.full((1, 1), np.floor(level))
+        return np.asarray(cv2.threshold(picture, level, 255, cv2.THRESH_BINARY)[1], dtype=np.uint8)
     return np.asarray(cv2.compare(picture, level, cv2.CMP_GT), dtype=np.uint8)
 
 

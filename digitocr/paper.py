@@ -6,9 +6,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["flatten", "noise", "reduce", "to_grey"]
+from digitocr.morphology import closed, inverse, reduced
+
+__all__ = ["flatten", "noise", "to_grey"]
 
 _COARSE = 8  # the background is estimated on a picture this many times smaller
+_BLACK = 24.0  # a page whose paper is darker than this holds nothing to read
+_LIGHT = 128  # grey level above which a pixel of a flattened page may be paper
+_QUANTILE = 0.75  # of the differences; a normal distribution's lies at
+_QUANTILE_SIGMAS = 1.15
 _DARKEST_PAPER = 0.35  # of the page's bright level: anything darker is no paper
 
 
@@ -22,36 +28,26 @@ def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
-def reduce(grey: NDArray[np.uint8], by: int) -> NDArray[np.uint8]:
-    """The page a whole number of times smaller, each pixel the mean of those it stands for.
-
-    A last row or column that fills no pixel is left off; a page smaller than one pixel
-    becomes one.
-    """
-    if by == 1:
-        return grey
-    height, width = max(1, grey.shape[0] // by), max(1, grey.shape[1] // by)
-    whole = grey[: height * by, : width * by]
-    return np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
-
-
 def flatten(grey: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
     """The page with its paper brought to 255 by division through the background.
 
     The background is a grey closing at an eighth of the scale, so that ink of up to
     ``reach`` pixels is bridged; larger dark areas count as paper unless they are far
-    darker than the brightest paper. Pages with light ink on dark paper are inverted.
+    darker than the brightest paper. Pages with light ink on dark paper are inverted, and
+    one that is black all over is a blank one.
 
     grey: uint8 (h, w). reach: pixels. Returns uint8 (h, w), 255 is paper.
     """
     height, width = grey.shape
-    coarse = reduce(grey, _COARSE)
+    coarse = reduced(grey, _COARSE, _COARSE)
     if _is_inverted(coarse):
-        grey, coarse = cv2.bitwise_not(grey), cv2.bitwise_not(coarse)
+        grey, coarse = inverse(grey), inverse(coarse)
     side = 2 * max(1, reach // (2 * _COARSE)) + 1
-    closed = cv2.morphologyEx(coarse, cv2.MORPH_CLOSE, np.ones((side, side), np.uint8))
-    darkest = max(1.0, _DARKEST_PAPER * float(np.percentile(closed, 90)))
-    paper = cv2.blur(np.maximum(closed, np.uint8(darkest)), (3, 3))
+    paper = closed(coarse, side, side)
+    bright = float(np.percentile(paper, 90))
+    if bright < _BLACK:
+        return np.full_like(grey, 255)
+    paper = cv2.blur(np.maximum(paper, np.uint8(_DARKEST_PAPER * bright)), (3, 3))
     paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.divide(grey, paper, scale=255), dtype=np.uint8)
 
@@ -59,19 +55,26 @@ def flatten(grey: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
 def noise(grey: NDArray[np.uint8]) -> float:
     """The standard deviation of the paper's grain, in grey levels.
 
-    Median of absolute differences two pixels apart on every fourth row: ink edges are few
-    enough not to move it.
+    From the differences of light pixels two apart on every fourth row: ink and its edges
+    are left out, and a page whose grain is cut off at white still shows it.
+
+    grey: uint8 (h, w), flattened.
     """
     rows = grey[::4]
     if rows.shape[1] < 3:
         return 0.0
-    counts = np.bincount(cv2.absdiff(rows[:, 2:], rows[:, :-2]).ravel(), minlength=256)
+    left, right = rows[:, 2:], rows[:, :-2]
+    light = np.minimum(left, right) > _LIGHT
+    apart = np.maximum(left, right) - np.minimum(left, right)
+    counts = np.bincount(apart[light], minlength=256)
     total = np.cumsum(counts)
-    level = int(np.searchsorted(total, total[-1] / 2))
-    # Within the median's level, so that the answer is no whole number.
+    if not total[-1]:
+        return 0.0
+    level = int(np.searchsorted(total, _QUANTILE * total[-1]))
+    # Within the quantile's level, so that the answer is no whole number.
     below = float(total[level - 1]) if level else 0.0
-    median = max(0.0, level - 0.5 + (total[-1] / 2 - below) / float(counts[level]))
-    return median / (0.6745 * 2**0.5)
+    part = (_QUANTILE * float(total[-1]) - below) / float(counts[level])
+    return max(0.0, level - 0.5 + part) / (_QUANTILE_SIGMAS * 2**0.5)
 
 
 def _is_inverted(coarse: NDArray[np.uint8]) -> bool:
@@ -83,4 +86,4 @@ def _is_inverted(coarse: NDArray[np.uint8]) -> bool:
     if cut > 160 or np.count_nonzero(light) > 0.35 * light.size:
         return False
     thick = cv2.erode(light, np.ones((3, 3), np.uint8))
-    return np.count_nonzero(thick) < 0.2 * np.count_nonzero(light)
+    return bool(np.count_nonzero(thick) < 0.2 * np.count_nonzero(light))

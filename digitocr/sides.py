@@ -33,16 +33,18 @@ def find_sides(ridge: Picture, ink: Picture, length: int, across: Picture) -> Pi
     sides = np.zeros_like(across)
     if not across.any():
         return sides
-    reach = both(ridge, dilated(across, 8 * length + 1, 1))
+    # A side at the end of a rule may stand a little outside of it.
+    wide = dilated(across, 1, 2 * _FLANK + 1)
+    reach = both(ridge, dilated(wide, 8 * length + 1, 1))
     # Where a rule passes, a side does not stand out of what is beside it.
-    reach |= both(ink, dilated(across, 2 * _BEND + 1, 1))
+    reach |= both(ink, dilated(wide, 2 * _BEND + 1, 1))
     # Breaks are closed but for the ends: a digit may end close to a rule.
-    joined = reach | without(closed(reach, 3, 1), dilated(across, _BEND + 1, 1))
+    joined = reach | without(closed(reach, 3, 1), dilated(wide, _BEND + 1, 1))
     runs = _stretches(opened(dilated(joined, 1, 3), length, 1))
-    found = _meeting(runs, dilated(across, 3, 3), ink, length)
+    found = _meeting(runs, dilated(wide, 3, 1), ink, length)
     for row, start, end in found[~_intruding(found)].tolist():
         sides[row, start:end] = 255
-    return both(sides, dilated(joined, 3, 1))
+    return both(dilated(sides, 1, 3), dilated(joined, 3, 1))
 
 
 def _stretches(runs: Picture) -> Runs:
@@ -83,16 +85,18 @@ def _alike(runs: Runs, most: int) -> NDArray[np.bool_]:
 
 
 def _in_step(runs: Runs) -> NDArray[np.bool_]:
-    """(N,) whether a run is one of three that begin and end together at even distances."""
+    """(N,) whether a run is one of four that begin and end together at even distances."""
     row, start, end = runs.T
     apart = row[None, :] - row[:, None]
     cell = np.maximum(1, end - start)[:, None]
-    beside = _alike(runs, 2) & (np.abs(apart) >= 0.5 * cell) & (np.abs(apart) <= 3 * cell)
+    beside = _alike(runs, 2) & (np.abs(apart) >= 0.5 * cell) & (np.abs(apart) <= 4 * cell)
     even = np.zeros(len(runs), bool)
-    for k in np.flatnonzero(beside.sum(axis=1) >= 2):
-        pitch = apart[k, beside[k]]
-        third = np.concatenate([-pitch, 2 * pitch, pitch // 2])
-        even[k] = (np.abs(pitch[:, None] - third) <= 1).any()
+    steps = np.array([-3, -2, -1, 1, 2, 3])
+    for k in np.flatnonzero(beside.sum(axis=1) >= 3):
+        others = apart[k, beside[k]]
+        expected = steps[None, :] * others[:, None]
+        found = (np.abs(expected[:, :, None] - others) <= 1).any(axis=2)
+        even[k] = found.sum(axis=1).max() >= 3
     return even
 
 

@@ -15,6 +15,7 @@ __all__ = ["measure_skew"]
 
 _POINTS = 8_000  # enough for a profile; more only cost time
 _FEWEST = 200  # points below which nothing is measured
+_STRAIGHT = 0.05  # degrees; less than that is not worth a turn, which blurs
 
 
 def measure_skew(mask: NDArray[np.uint8], limit: float) -> float:
@@ -28,14 +29,22 @@ def measure_skew(mask: NDArray[np.uint8], limit: float) -> float:
     if not profiles:
         return 0.0
     angle = 0.0
-    span, bin_size = limit, 2.0
+    span = limit
     for step, bin_size in ((0.5, 2.0), (0.1, 1.0), (0.025, 1.0)):
         angles = np.arange(-span, span + step / 2, step) + angle
-        scores = sum(_sharpness(points, angles, bin_size) for points in profiles)
-        best = int(np.argmax(scores))
-        angle = float(angles[best])
-        span = 2 * step
-    return float(np.clip(angle, -limit, limit))
+        scores = np.sum([_sharpness(points, angles, bin_size) for points in profiles], axis=0)
+        angle = float(angles[np.argmax(scores)])
+        span = 3 * step
+    angle = _middle_of_peak(angles, scores)
+    return 0.0 if abs(angle) < _STRAIGHT else float(np.clip(angle, -limit, limit))
+
+
+def _middle_of_peak(angles: NDArray[np.float64], scores: NDArray[np.float64]) -> float:
+    """The centre of the peak's upper half, which is flat where lines lie on pixel rows."""
+    weights = np.maximum(scores - (scores.max() + scores.min()) / 2, 0.0)
+    if not weights.any():
+        return float(angles[np.argmax(scores)])
+    return float(np.average(angles, weights=weights))
 
 
 def _edges(mask: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.components import label_components
+from digitocr.morphology import closed
 
 __all__ = ["measure_turn"]
 
@@ -55,8 +56,8 @@ def measure_turn(mask: Mask, size: float) -> int:
 
 def _words(mask: Mask, size: float) -> NDArray[np.int32]:
     """(N, 4) left, top, width, height of what looks like a word along the rows."""
-    smear = np.ones((1, 2 * round(_SMEAR * size / 2) + 1), np.uint8)
-    _, stats = label_components(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, smear))
+    smear = 2 * round(_SMEAR * size / 2) + 1
+    _, stats = label_components(closed(mask, smear, 1))
     width, height, area = stats[:, 2], stats[:, 3], stats[:, 4]
     word = (width >= _LONG * height) & (height <= _TALLEST * size) & (height >= _LOWEST * size)
     word &= area >= 0.3 * width * height
@@ -66,7 +67,7 @@ def _words(mask: Mask, size: float) -> NDArray[np.int32]:
 
 def _length(words: NDArray[np.int32]) -> float:
     """The length of all words together, in times their heights."""
-    return float((words[:, 2] / words[:, 3]).sum())
+    return float(np.sum(words[:, 2] / words[:, 3]))
 
 
 def _agreement(mask: Mask, words: NDArray[np.int32]) -> tuple[float, float]:
