@@ -31,7 +31,8 @@ __all__ = ["assemble"]
 _WORD_GAP = 0.3  # of the figures' height: the space between words
 _NUMBER_GAP = 1.1  # of the figures' height: a wider gap parts two numbers
 _LABEL_WORDS = 3  # before a number on its line; more make a sentence
-_LEAST_MEAN = 0.7  # of the digits' probabilities: less sure runs on open paper are no numbers
+_SURE = 0.7  # the probability of a digit that is hardly anything else
+_MOSTLY = 0.7  # of a number's digits on open paper are sure; what is less so is no number
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
 _ALTERNATIVES = 3
 
@@ -141,8 +142,8 @@ def _continues(tokens: list[Token], start: int, at: int, height: float) -> bool:
 
 def _credible(run: list[Token]) -> bool:
     """Whether a run on open paper is a number: a lone or doubtful sign is more likely not."""
-    sure = [token.confidence for token in run if token.kind == "digit"]
-    return len(sure) >= 2 and float(np.exp(np.mean(np.log(sure)))) >= _LEAST_MEAN
+    sure = [token.confidence >= _SURE for token in run if token.kind == "digit"]
+    return len(sure) >= 2 and sum(sure) >= _MOSTLY * len(sure)
 
 
 def _stands_apart(tokens: list[Token], start: int, stop: int, height: float) -> bool:

@@ -19,7 +19,9 @@ __all__ = ["Token", "best_path", "figure_height", "token"]
 _LEAST_DIGIT = 0.5  # of the figures' height: what is lower is hardly a digit
 _NO_DIGIT = 0.3  # of the figures' height: what is lower is surely none
 _GIVE_UP = 0.5  # the log score lost for each atom that is read as no digit
-_CUT = 0.7  # the log score lost for each cut through ink
+_CUT = 1.5  # the log score lost for each cut through ink
+_CHANGE = 2.0  # the log score lost between a digit and other writing within a word
+_WORD_GAP = 0.3  # of the figures' height: the space between words
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,65 +79,85 @@ def best_path(
     own: the field's candidates in ``glyphs``, at least one. probabilities: float32 (n, 11),
     of those. height: of the field's figures, in pixels of the ink picture.
     """
-    span, boxes, mark = glyphs.span[own], glyphs.boxes[own], glyphs.mark[own]
-    digit, other = _digit_or_other(boxes, mark, probabilities, height)
-    score = _score(span, glyphs.cuts[own], digit, other)
+    boxes, mark = glyphs.boxes[own], glyphs.mark[own]
+    span = glyphs.span[own] - glyphs.span[own].min()
+    score = _scores(boxes, span, glyphs.cuts[own], mark, probabilities, height)
+    apart = _word_gaps(boxes, span, height)
     return [
-        token(boxes[at], probabilities[at], bool(digit[at] > other[at]), int(mark[at]))
-        for at in _path(span, score)
+        token(boxes[at], probabilities[at], digit, int(mark[at]))
+        for at, digit in _path(span, score, apart)
     ]
 
 
-def _path(span: NDArray[np.int32], score: NDArray[np.float64]) -> list[int]:
-    """The candidates of the path with the highest sum of scores."""
-    first, last = int(span[:, 0].min()), int(span[:, 1].max())
-    best = np.full(last - first + 1, -np.inf)
-    best[0] = 0.0
-    chosen = np.zeros(last - first + 1, np.int64)
-    for index in np.argsort(span[:, 1], kind="stable"):
-        start, stop = span[index] - first
-        if best[start] + score[index] > best[stop]:
-            best[stop] = best[start] + score[index]
-            chosen[stop] = index
-    path: list[int] = []
-    stop = last - first
-    while stop > 0:
-        path.append(int(chosen[stop]))
-        stop = int(span[path[-1], 0]) - first
-    return path[::-1]
-
-
-def _digit_or_other(
+def _scores(
     boxes: NDArray[np.int32],
+    span: NDArray[np.int32],
+    cuts: NDArray[np.uint8],
     mark: NDArray[np.uint8],
     probabilities: NDArray[np.float32],
     height: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """float64 (N,) each: that a candidate is some digit, and that it is none.
+) -> NDArray[np.float64]:
+    """float64 (N, 3): the log score of each candidate as a digit, as other writing, as a mark.
 
-    What is much lower than the figures, or leans and reaches like a slash, is no digit
-    whatever its shape.
+    A candidate of k atoms weighs k times, so that paths of few and of many are compared
+    fairly. A cut through ink must be worth it, and so must giving up on a glyph. What is
+    much lower than the figures, or leans and reaches like a slash, is no digit whatever
+    its shape.
     """
     heights = boxes[:, 3] - boxes[:, 1]
     size = np.clip((heights / height - _NO_DIGIT) / (_LEAST_DIGIT - _NO_DIGIT), 0.01, 1.0)
     size[mark == ord("/")] = 0.01
-    digit = probabilities[:, :NOT_A_DIGIT].max(axis=1) * size
-    other = np.maximum(probabilities[:, NOT_A_DIGIT], 1 - size)
-    return digit, other
+    digit = np.log(np.maximum(probabilities[:, :NOT_A_DIGIT].max(axis=1) * size, 1e-6))
+    other = np.log(np.maximum(np.maximum(probabilities[:, NOT_A_DIGIT], 1 - size), 1e-6))
+    separator = np.where(mark > 0, other, -np.inf)
+    atoms = (span[:, 1] - span[:, 0])[:, None]
+    scores = np.stack([digit, other - _GIVE_UP, separator], axis=1)
+    return np.asarray(scores * atoms - _CUT / 2 * cuts[:, None])
 
 
-def _score(
-    span: NDArray[np.int32],
-    cuts: NDArray[np.uint8],
-    digit: NDArray[np.float64],
-    other: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """float64 (N,): the log score of each candidate on a path.
+def _word_gaps(
+    boxes: NDArray[np.int32], span: NDArray[np.int32], height: float
+) -> NDArray[np.bool_]:
+    """bool (A + 1,): before which atoms there is the gap between two words."""
+    single = span[:, 1] - span[:, 0] == 1
+    atoms = boxes[single][np.argsort(span[single, 0])]
+    reached = np.maximum.accumulate(atoms[:, 2])
+    apart = np.ones(len(atoms) + 1, bool)
+    apart[1:-1] = atoms[1:, 0] - reached[:-1] > _WORD_GAP * height
+    return apart
 
-    A candidate of k atoms weighs k times, so that paths of few and of many are compared
-    fairly. A cut through ink must be worth it, and so must giving up on a glyph.
+
+def _path(
+    span: NDArray[np.int32], score: NDArray[np.float64], apart: NDArray[np.bool_]
+) -> list[tuple[int, bool]]:
+    """The candidates of the best path, and whether each is read as a digit.
+
+    The path is at each place among digits (0) or among other writing (1). To go from one to
+    the other within a word costs: a doubtful glyph between digits is one, between letters
+    is none. A separator leaves it where it is.
     """
-    atoms = span[:, 1] - span[:, 0]
-    read = np.log(np.maximum(digit, 1e-6))
-    given_up = np.log(np.maximum(other, 1e-6)) - _GIVE_UP
-    return np.asarray(np.maximum(read, given_up) * atoms - _CUT / 2 * cuts)
+    best = np.full((len(apart), 2), -np.inf)
+    best[0] = 0.0
+    came: dict[tuple[int, int], tuple[int, int, bool]] = {}
+    for at in np.lexsort((span[:, 0], span[:, 1])):
+        start, stop = span[at]
+        change = 0.0 if apart[start] else _CHANGE
+        for before, after, read in (
+            (0, 0, 0),
+            (1, 0, 0),
+            (0, 1, 1),
+            (1, 1, 1),
+            (0, 0, 2),
+            (1, 1, 2),
+        ):
+            total = best[start, before] + score[at, read] - change * (before != after)
+            if total > best[stop, after]:
+                best[stop, after] = total
+                came[int(stop), after] = (int(at), before, read == 0)
+    path: list[tuple[int, bool]] = []
+    place, state = len(apart) - 1, int(best[-1].argmax())
+    while place > 0:
+        at, state, digit = came[place, state]
+        path.append((at, digit))
+        place = int(span[at, 0])
+    return path[::-1]
