@@ -135,7 +135,7 @@ def test_a_number_that_is_not_sure_is_for_review_and_says_why() -> None:
 
 
 def test_digits_name_the_next_best_readings_best_first() -> None:
-    line = Line("77")
+    line = Line("7777")
     line.rows[0][[7, 1, 2]] = [0.6, 0.3, 0.08]
     (number,) = line.read()
     alternatives = number.digits[0].alternatives
