@@ -209,7 +209,10 @@ def _main_ink(ink: Grey) -> Grey:
     if cv2.mean(ink, strong)[0] < _FAINTEST:
         return np.zeros_like(ink)
     _level, mask = cv2.threshold(ink, max(_DRY * level, _FAINTEST), 255, cv2.THRESH_BINARY)
-    count, labels, stats, centres = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    # A dry or pencilled stroke is a row of grains: what lies this near belongs together.
+    near = 2 * (max(mask.shape) // 75) + 1
+    grouped = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (near, near)))
+    count, labels, stats, centres = cv2.connectedComponentsWithStats(grouped, connectivity=8)
     keep = np.zeros(count, np.uint8)
     keep[1:] = 255 * _belongs(labels, stats, centres)[1:]
     own = cv2.dilate(keep[labels], _SQUARE)
@@ -227,6 +230,7 @@ def _belongs(labels: NDArray[Any], stats: NDArray[Any], centres: NDArray[Any]) -
     at_border = (left == 0) | (top == 0) | (left + w == width) | (top + h == height)
     # Neighbours of a line of writing come in from the left and the right.
     neighbour = at_border & (np.abs(2 * centres[:, 0] / width - 1) > 0.6)
-    main = area[reaches & (~neighbour if (reaches & ~neighbour).any() else True)]
-    large = area >= 0.04 * main.max(initial=1)
-    return np.asarray(large & ~neighbour & (reaches | ~at_border) & bool(len(main)))
+    neighbour &= area < area[reaches & ~neighbour].max(initial=0)
+    main = area[reaches & ~neighbour].max(initial=0)
+    large = area >= 0.04 * max(main, 1)
+    return np.asarray(large & ~neighbour & (reaches | ~at_border) & bool(main))

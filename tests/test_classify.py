@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from safetensors import numpy as tensors_in_numpy
@@ -12,11 +13,15 @@ from digitocr.classify import Classifier
 from digitocr.errors import ModelError
 from digitocr.mnist import NORMALIZATION
 from digitocr.network import build
+from digitocr.normalize import glyph
+from digitocr.training.data import read_mnist
 from digitocr.training.draw import draw_printed
 from digitocr.weights import Header, read_model, write_model
 
 GOOD = Header(architecture="strided", widths=(4, 8, 16), normalization=NORMALIZATION)
-SHIPPED = Path(__file__).resolve().parents[1] / "models" / "digits.safetensors"
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = ROOT / "models" / "digits.safetensors"
+MNIST = ROOT.parent / "shared" / "data" / "digits" / "mnist"
 
 
 def written(path: Path, header: Header = GOOD) -> Path:
@@ -133,3 +138,13 @@ def test_the_shipped_model_reads_printed_digits() -> None:
 
 def test_the_shipped_model_is_small() -> None:
     assert SHIPPED.stat().st_size < 5_000_000
+
+
+@pytest.mark.skipif(not MNIST.is_dir(), reason="needs ../shared/data/digits/mnist")
+@pytest.mark.parametrize("scale", [3, 4])
+def test_an_enlarged_digit_reads_like_the_one_it_was(scale: int) -> None:
+    small = read_mnist(MNIST, "t10k").pictures[:2000]
+    large = [cv2.resize(one, None, fx=scale, fy=scale) for one in small]
+    classifier = Classifier.load(SHIPPED, "cpu")
+    again = classifier.probabilities(np.array([glyph(one) for one in large])).argmax(axis=1)
+    assert (again == classifier.probabilities(small).argmax(axis=1)).mean() >= 0.995

@@ -29,7 +29,8 @@ __all__ = ["draw_negatives", "draw_printed", "spoil"]
 _FONTS = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmr", "cmb", "cmss", "cmtt", "cmti")
 _HERSHEY = (0, 1, 2, 3, 4, 16, 17, 18, 19, 20)  # cv2.FONT_HERSHEY_*, upright and italic
 _LETTERS = [letter for letter in string.ascii_letters if letter not in "OoIlQ"]
-_SIGNS = list('#$%&?!*+=@{}[]<>;:"~^')
+_RARER = "CcGgLqSsZz"  # hands write sixes, nines, fives and twos like them
+_SIGNS = list('#$%&?*+=@{}<>;:"~^')
 _CURRENCIES = list("$€£¥₹")  # stand right before amounts, where they must not be read along
 _SHAPES = 9
 
@@ -72,7 +73,10 @@ def _letters(random: np.random.Generator) -> str:
     if kind < 0.25:
         return str(random.choice(_CURRENCIES))
     length = int(random.choice([1, 2, 3], p=[0.75, 0.18, 0.07]))
-    return "".join(random.choice(_LETTERS, length))
+    letters = str(random.choice(_LETTERS))
+    if letters in _RARER and random.random() < 0.6:
+        letters = str(random.choice(_LETTERS))
+    return letters + "".join(random.choice(_LETTERS, length - 1))
 
 
 def _text(text: str, random: np.random.Generator) -> Bytes:
@@ -124,11 +128,11 @@ def _shape(random: np.random.Generator) -> Bytes:
 
 
 def _corner(random: np.random.Generator) -> NDArray[np.int32]:
-    """Three points of a box's corner, turned to any of its four corners."""
+    """Three points of a box's upper left or lower right corner: the others are written as
+    sevens, and as hasty twos and sixes, are."""
     leg = random.integers(35, 90, 2)
     points = np.array([[0, leg[1]], [0, 0], [leg[0], 0]])
-    flip = random.choice([-1, 1], 2)
-    return np.asarray(points * flip + np.where(flip < 0, 95, 5), np.int32)
+    return np.asarray(points + 5 if random.random() < 0.5 else 95 - points, np.int32)
 
 
 def _crossing(field: Bytes, x: int, y: int, thick: int) -> None:
