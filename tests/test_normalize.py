@@ -120,6 +120,23 @@ def test_specks_and_what_enters_from_the_border_are_left_out() -> None:
     assert difference(picture(ink), picture(dirty)) < 0.05
 
 
+def test_a_pencils_grainy_stroke_is_one_stroke() -> None:
+    ink = drawn("0")
+    grains = np.random.default_rng(3).random((13, 13)) < 0.35
+    gaps = cv2.resize(grains.astype(np.uint8), ink.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    grainy = np.where((gaps > 0) & (np.indices(ink.shape)[0] % 3 == 0), 0, ink).astype(np.uint8)
+    assert difference(picture(paper(ink)), picture(paper(grainy))) < 0.3
+
+
+def test_a_digit_that_touches_the_border_is_whole() -> None:
+    ink = drawn("5", margin=12)[10:, :]
+    flag = ink.copy()
+    flag[20:24] = 0  # the flag of the five stands apart, at the border
+    kept = picture(paper(flag))
+    assert cv2.boundingRect(kept)[3] == 20
+    assert difference(picture(paper(ink)), kept) < 0.35
+
+
 @pytest.mark.parametrize("shape", [(0, 5), (40, 40), (40, 40, 3), (40, 40, 4), (3000, 20)])
 def test_an_empty_paper_is_an_empty_picture(shape: tuple[int, ...]) -> None:
     grain = np.random.default_rng(0).integers(200, 204, shape).astype(np.uint8)
