@@ -47,9 +47,9 @@ def flatten(grey: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
     bright = float(np.percentile(paper, 90))
     if bright < _BLACK:
         return np.full_like(grey, 255)
-    paper = cv2.blur(np.maximum(paper, np.uint8(_DARKEST_PAPER * bright)), (3, 3))
-    paper = cv2.resize(paper, (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.divide(grey, paper, scale=255), dtype=np.uint8)
+    even = cv2.blur(np.maximum(paper, np.uint8(_DARKEST_PAPER * bright)), (3, 3))
+    whole = cv2.resize(even, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.divide(grey, whole, scale=255), dtype=np.uint8)
 
 
 def noise(grey: NDArray[np.uint8]) -> float:

@@ -152,7 +152,7 @@ def _alone(runs: Mask, cover: Mask, stems: Mask, ink: Mask) -> Mask:
 
 
 def _straight(
-    at: NDArray[np.intp], label: NDArray[np.int32], columns: int, count: int
+    at: NDArray[np.intp], label: NDArray[np.integer], columns: int, count: int
 ) -> NDArray[np.bool_]:
     """(count,) whether the cells of each run lie along one level line, by least squares."""
     y, x = np.divmod(at, columns)

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.morphology import transposed
+
 __all__ = ["measure_skew"]
 
 _POINTS = 8_000  # enough for a profile; more only cost time
@@ -24,7 +26,7 @@ def measure_skew(mask: NDArray[np.uint8], limit: float) -> float:
     mask: uint8 (h, w), 255 is ink; a quarter of the page's scale is enough.
     limit: the largest angle looked for, to either side, in degrees.
     """
-    profiles = [_edges(mask), _edges(cv2.rotate(mask, cv2.ROTATE_90_CLOCKWISE))]
+    profiles = [_edges(mask), _edges(transposed(mask)[:, ::-1])]
     profiles = [points for points in profiles if len(points) >= _FEWEST]
     if not profiles:
         return 0.0

@@ -48,7 +48,7 @@ def straighten(
     upright page.
     """
     (columns, rows), to_ink = _canvas(pose)
-    to_page = np.linalg.inv(to_ink)
+    to_page = np.asarray(np.linalg.inv(to_ink), dtype=np.float64)
     # From the centres of the canvas's pixels to those of the picture's.
     centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     back = np.diag([*reduction, 1.0]) @ _to_loaded(pose) @ to_page
@@ -71,13 +71,13 @@ def _canvas(pose: Pose) -> tuple[tuple[int, int], Affine]:
     """The (width, height) that hold the straight page, and the map onto it."""
     width, height = pose.upright_size
     angle = np.deg2rad(pose.skew)
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-    turn *= pose.scale
+    cosine, sine = pose.scale * np.cos(angle), pose.scale * np.sin(angle)
+    turn = np.array([[cosine, sine], [-sine, cosine]])
     corners = np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ turn.T
     low, high = corners.min(axis=0), corners.max(axis=0)
     canvas = np.maximum(1, np.ceil(high - low - 1e-6)).astype(int)
     shift = (canvas - (high - low)) / 2 - low
-    to_ink = np.eye(3)
+    to_ink = np.eye(3, dtype=np.float64)
     to_ink[:2] = np.column_stack([turn, shift])
     return (int(canvas[0]), int(canvas[1])), to_ink
 

@@ -85,7 +85,7 @@ def _agreement(mask: Mask, words: NDArray[np.int32]) -> tuple[float, float]:
 
 def _vote(ballots: list[int]) -> float:
     """The sum of votes of 1 and -1 in standard deviations of what chance would give."""
-    return float(sum(ballots)) / float(max(1, sum(map(abs, ballots)))) ** 0.5
+    return float(sum(ballots) / np.sqrt(max(1, sum(map(abs, ballots)))))
 
 
 def _lopsided(rows: NDArray[np.intp]) -> int:
