@@ -7,18 +7,11 @@ names the valid ones.
 
 from __future__ import annotations
 
-import sys
-import typing
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from digitocr.errors import PipelineError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # the same parser, from PyPI, until 3.10 is gone
-    import tomli as tomllib
+from digitocr.options import load_options
 
 __all__ = [
     "AssembleOptions",
@@ -107,43 +100,4 @@ def load_recipe(path: Path) -> Recipe:
     Raises PipelineError where the file is missing, is no TOML, or has a key or a value
     that no stage knows.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PipelineError(f"the pipeline file {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PipelineError(f"the pipeline file {path} is not valid TOML: {error}") from error
-    table.setdefault("name", path.stem)
-    recipe: Recipe = _fill(Recipe, table, where=str(path))
-    return recipe
-
-
-def _fill(options: type, table: dict[str, Any], where: str) -> Any:
-    """An options object from a TOML table; nested tables fill nested options."""
-    types = typing.get_type_hints(options)
-    valid = [f.name for f in fields(options)]
-    unknown = sorted(set(table) - set(valid))
-    if unknown:
-        raise PipelineError(
-            f"{where}: unknown key '{unknown[0]}'; the valid ones are {', '.join(valid)}"
-        )
-    return options(**{key: _value(types[key], table[key], f"{where}: {key}") for key in table})
-
-
-def _value(kind: Any, value: Any, where: str) -> Any:
-    """The value, if it is of the kind that the option's annotation asks for."""
-    if is_dataclass(kind) and isinstance(kind, type):
-        if not isinstance(value, dict):
-            raise PipelineError(f"{where} must be a table")
-        return _fill(kind, value, where)
-    if typing.get_origin(kind) is Literal:
-        if value not in typing.get_args(kind):
-            raise PipelineError(
-                f"{where} must be one of {', '.join(map(repr, typing.get_args(kind)))}, not {value!r}"
-            )
-        return value
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise PipelineError(f"{where} must be a {kind.__name__}, not {value!r}")
-    return value
+    return load_options(Recipe, path, "pipeline file", name=path.stem)

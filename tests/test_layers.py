@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "digitocr"
-GROUND = {"types", "errors"}
+GROUND = {"types", "errors", "options"}
 STAGES = {"ingest", "clean", "segment", "normalize", "classify", "assemble", "check", "export"}
 ABOVE = {
     "cli",

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import typing
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from digitocr.errors import PipelineError
+from digitocr.options import load_options
 from digitocr.training.augment import AugmentOptions
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:  # the same parser, from PyPI, until 3.10 is gone
-    import tomli as tomllib
 
 __all__ = [
     "DrawnOptions",
@@ -95,43 +88,4 @@ class TrainRecipe:
 
 def load_train_recipe(path: Path) -> TrainRecipe:
     """Read a training recipe. Raises PipelineError where it is missing or has a mistake."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PipelineError(f"the recipe {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PipelineError(f"the recipe {path} is not valid TOML: {error}") from error
-    table.setdefault("name", path.stem.removeprefix("train-"))
-    recipe: TrainRecipe = _fill(TrainRecipe, table, str(path))
-    return recipe
-
-
-def _fill(options: type, table: dict[str, Any], where: str) -> Any:
-    """An options object from a TOML table; nested tables fill nested options."""
-    kinds = typing.get_type_hints(options)
-    valid = [one.name for one in fields(options)]
-    unknown = sorted(set(table) - set(valid))
-    if unknown:
-        raise PipelineError(
-            f"{where}: unknown key '{unknown[0]}'; the valid ones are {', '.join(valid)}"
-        )
-    try:
-        return options(**{key: _value(kinds[key], table[key], f"{where}: {key}") for key in table})
-    except TypeError as error:  # a key without a default is not there
-        raise PipelineError(f"{where}: {error}") from error
-
-
-def _value(kind: Any, value: Any, where: str) -> Any:
-    """The value, if it is of the kind that the option's annotation asks for."""
-    if typing.get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(_value(typing.get_args(kind)[0], one, where) for one in value)
-    if is_dataclass(kind) and isinstance(kind, type) and isinstance(value, dict):
-        return _fill(kind, value, where)
-    if typing.get_origin(kind) is Literal and value in typing.get_args(kind):
-        return value
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        name = getattr(kind, "__name__", str(kind))
-        raise PipelineError(f"{where} must be a {name}, not {value!r}")
-    return value
+    return load_options(TrainRecipe, path, "recipe", name=path.stem.removeprefix("train-"))
