@@ -26,9 +26,10 @@ def erase_rules(mask: Mask, grey: Mask, rules: Rules) -> tuple[Mask, Mask]:
     mask: uint8 (h, w), 255 is ink. grey: uint8 (h, w), the page it was taken from.
     Returns two uint8 (h, w) pictures, 0 or 255.
     """
-    bare = _erase(mask, grey, rules.horizontal)
-    if rules.vertical.any():
-        bare = transposed(_erase(transposed(bare), transposed(grey), rules.vertical))
+    width = mask.shape[1]
+    bare = mask.copy()
+    _erase(bare, grey, rules.horizontal, (width, 1))
+    _erase(bare, grey, rules.vertical, (1, width))
     half = rules.horizontal | transposed(rules.vertical)
     return bare, repeated(half, HALF, mask.shape)
 
@@ -42,21 +43,24 @@ class _Columns:
     height: NDArray[np.intp]
 
 
-def _erase(mask: Mask, grey: Mask, runs: Mask) -> Mask:
-    """The mask without the ink of rules along its rows.
+def _erase(bare: Mask, grey: Mask, runs: Mask, steps: tuple[int, int]) -> None:
+    """Take the ink of rules of one direction out of ``bare``.
+
+    steps: in the flat mask, from one pixel to the next across the rules and along them.
 
     In a column where ink goes on to both sides of the rule, or to one side here and to the
     other side a few columns on, a stroke crosses, and the ink is left. So it is where a
     stroke comes from one side and runs along the rule, darker than it.
     """
-    columns = _columns(runs, mask.shape[1])
+    deep, long = bare.shape if steps[1] == 1 else bare.shape[::-1]
+    columns = _columns(runs, long)
     if not len(columns.x):
-        return mask
+        return
     pad = _MARGIN + _LOOK
     reach = np.arange(int(columns.height.max()) + 2 * pad)[None, :]
     rows = columns.top[:, None] - pad + reach
-    at = np.clip(rows, 0, mask.shape[0] - 1) * mask.shape[1] + columns.x[:, None]
-    ink = mask.ravel()[at] > 0
+    at = np.clip(rows, 0, deep - 1) * steps[0] + columns.x[:, None] * steps[1]
+    ink = bare.ravel()[at] > 0
     end = _LOOK + columns.height[:, None] + 2 * _MARGIN
     above = ink[:, :_LOOK].any(axis=1)
     below = (ink & (reach >= end) & (reach < end + _LOOK)).any(axis=1)
@@ -65,9 +69,7 @@ def _erase(mask: Mask, grey: Mask, runs: Mask) -> Mask:
     darkness = (255 - np.where(band, grey.ravel()[at], 255)).max(axis=1)
     kept |= _near(above | below, columns.x) & _stands_out(darkness, columns.x)
     gone = band & ~kept[:, None]
-    bare = mask.copy()
     bare.ravel()[at[gone]] = 0
-    return bare
 
 
 def _stands_out(darkness: NDArray[np.uint8], x: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -102,17 +102,27 @@ def _in_step(runs: Runs) -> NDArray[np.bool_]:
 
 def _intruding(runs: Runs) -> NDArray[np.bool_]:
     """(N,) whether a run stands inside one cell of a row of cells, as a tall 1 does."""
-    row = runs[:, 0]
-    alike = _alike(runs, 4)
     intruding = np.zeros(len(runs), bool)
-    for k in np.flatnonzero(alike.sum(axis=1) >= 4):
-        rows = np.sort(row[alike[k]])
-        lines = rows[np.diff(rows, prepend=-9) > 3]
-        before, after = lines[lines < row[k] - 3], lines[lines > row[k] + 3]
-        if len(lines) >= 4 and len(before) and len(after):
-            pitch = float(np.percentile(np.diff(lines), 75))
-            intruding[k] = after[0] - before[-1] < 1.3 * pitch
+    left = np.ones(len(runs), bool)
+    while left.any():
+        first = runs[np.argmax(left)]
+        row_of_cells = left & (np.abs(runs[:, 1:] - first[1:]) <= 4).all(axis=1)
+        left &= ~row_of_cells
+        intruding[row_of_cells] = _inside_cells(runs[row_of_cells, 0])
     return intruding
+
+
+def _inside_cells(rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """(N,) whether the lines before and after a run are no farther apart than cells are."""
+    order = np.sort(rows)
+    lines = order[np.diff(order, prepend=order[0] - 9) > 3]
+    if len(lines) < 4:
+        return np.zeros(len(rows), bool)
+    pitch = float(np.percentile(np.diff(lines), 75))
+    own = np.searchsorted(lines, rows, side="right") - 1
+    inner = (own > 0) & (own < len(lines) - 1)
+    before, after = lines[np.maximum(own - 1, 0)], lines[np.minimum(own + 1, len(lines) - 1)]
+    return np.asarray(inner & (after - before < 1.3 * pitch))
 
 
 def _touched(ink: Picture, row: int, start: int, end: int) -> float:
