@@ -1,86 +1,24 @@
-"""Pieces of ink and the runs of them that may be one glyph: the lattice of a field.
+"""Runs of pieces of ink that may be one glyph: the lattice of a field.
 
-A component much wider than a digit may be several that touch; it is cut where its ink is
-thin. Pieces that stand over each other, or that were one component, may be one digit that
-fell apart; every such run is a candidate. Which candidates are digits is not decided here.
+Pieces that stand over each other, or that were one component, may be one digit that fell
+apart; every such run is a candidate. What may be a separator is told by size, place and
+shape. Which candidates are digits is not decided here.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Piece", "candidates", "cut_touching", "marks", "straight_lean"]
+from digitocr.cuts import Piece
 
-_WIDE = 0.85  # of the line's height: wider components may hold several digits
-_CURSIVE = 4.5  # of the line's height: wider components are words or signatures
-_WAIST = 0.62  # of the figures' height: digits that touch share no more than this
-_LEAST_PIECE = 0.15  # of the line's height: no piece of a cut is narrower, as a 1 is
+__all__ = ["candidates", "lean", "marks"]
+
 _MOST_ATOMS = 4  # in one candidate
 _STRAIGHT = 0.004  # of the height squared: the variance across a straight stroke
 _SLASH_LEAN = 17.0  # degrees, of a slash no higher than the figures
 _SLASH_REACH = 0.5  # of the line's height above it, of a slash that hardly leans
 _SMALL = 0.45  # of the line's height: lower glyphs are separators or specks
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A component, or the part of it between two columns.
-
-    component: index of the component. box: of the piece, in pixels. whole: not cut.
-    """
-
-    component: int
-    box: tuple[int, int, int, int]
-    whole: bool = True
-
-
-def cut_touching(
-    component: int, box: NDArray[np.int32], ink: NDArray[np.bool_], height: float
-) -> list[Piece]:
-    """The pieces of a component: itself, or its parts where it may hold several digits.
-
-    box: int32 (4,). ink: bool (h, w), the component's pixels within its box.
-    height: of the line's figures, pixels.
-    """
-    left, top, right, bottom = (int(edge) for edge in box)
-    whole = [Piece(component, (left, top, right, bottom))]
-    width = right - left
-    if not _WIDE * height < width < _CURSIVE * height or bottom - top < 0.5 * height:
-        return whole
-    columns = _cut_columns(ink, height)
-    if not columns:
-        return whole
-    edges = [0, *columns, width]
-    pieces = []
-    for start, stop in pairwise(edges):
-        rows = np.flatnonzero(ink[:, start:stop].any(axis=1))
-        if len(rows):
-            bounds = (left + start, top + int(rows[0]), left + stop, top + int(rows[-1]) + 1)
-            pieces.append(Piece(component, bounds, whole=False))
-    return pieces
-
-
-def _cut_columns(ink: NDArray[np.bool_], height: float) -> list[int]:
-    """Columns where digits may touch, apart by at least a narrow digit.
-
-    Where two digits touch, their outlines come together from above and below, also where
-    the strokes that meet are upright and the column is full of ink, as between two zeros.
-    """
-    least = max(2, round(_LEAST_PIECE * height))
-    top = ink.argmax(axis=0)
-    bottom = ink.shape[0] - ink[::-1].argmax(axis=0)
-    extent = np.where(ink.any(axis=0), bottom - top, 0)
-    order = np.lexsort((ink.sum(axis=0), extent))
-    columns: list[int] = []
-    for column in order[extent[order] <= _WAIST * max(height, len(ink))]:
-        inside = least <= column <= len(extent) - least
-        if inside and all(abs(column - other) >= least for other in columns):
-            columns.append(int(column))
-    return sorted(columns)
 
 
 def candidates(pieces: list[Piece], height: float) -> list[tuple[int, int]]:
@@ -128,27 +66,31 @@ def _union(
     )
 
 
-def straight_lean(ink: NDArray[np.bool_]) -> float:
-    """Degrees by which a straight upright stroke leans to the right; 0 for any other shape.
+def lean(ink: NDArray[np.bool_]) -> tuple[float, bool]:
+    """How a glyph leans, in degrees to the right, and whether it is one straight upright stroke.
 
-    ink: bool (h, w).
+    ink: bool (h, w). The lean is that of the regression of its pixels' columns on their rows.
     """
     height, width = ink.shape
-    if height < 1.2 * width or ink.sum() < 5:
-        return 0.0
     y, x = np.nonzero(ink)
+    if len(x) < 5 or height < 3:
+        return 0.0, False
     (across, shared), (_, along) = np.cov(x, y)
     thick = across - shared**2 / max(along, 1e-9)  # variance of x about the stroke's axis
-    if thick > _STRAIGHT * height**2:
-        return 0.0
-    return float(np.degrees(np.arctan2(-shared, along)))
+    straight = height >= 1.2 * width and thick <= _STRAIGHT * height**2
+    return float(np.degrees(np.arctan2(-shared, along))), bool(straight)
 
 
-def marks(boxes: NDArray[np.int32], leans: NDArray[np.float64], height: float) -> NDArray[np.uint8]:
+def marks(
+    boxes: NDArray[np.int32],
+    leans: NDArray[np.float64],
+    straight: NDArray[np.bool_],
+    height: float,
+) -> NDArray[np.uint8]:
     """uint8 (N,): the separator that each glyph of one line may be, ASCII, 0 for none.
 
-    boxes: int32 (N, 4), from left to right. leans: float64 (N,), degrees from the upright
-    to the right of straight thin strokes, 0 for other shapes. height: of the line's figures.
+    boxes: int32 (N, 4), from left to right. leans, straight: float64 and bool (N,), as of
+    ``lean``. height: of the line's figures.
     """
     result = np.zeros(len(boxes), np.uint8)
     heights = boxes[:, 3] - boxes[:, 1]
@@ -156,11 +98,12 @@ def marks(boxes: NDArray[np.int32], leans: NDArray[np.float64], height: float) -
     for index in np.flatnonzero(heights < _SMALL * height):
         top, bottom = _level(boxes, tall, int(index))
         result[index] = _small_mark(boxes[index], top, bottom)
-    # A slash leans, and reaches above and below the figures; the more of one, the less of
-    # the other it takes.
-    reach = heights / height
-    slash = (leans > 0) & (leans / _SLASH_LEAN + (reach - 1) / _SLASH_REACH >= 1) & (reach > 0.85)
-    result[slash] = ord("/")
+    # A slash leans more than the writing, and reaches above and below the figures; the more
+    # of one, the less of the other it takes.
+    hand = float(np.median(leans[tall])) if tall.any() else 0.0
+    steep, reach = leans - max(0.0, hand), heights / height
+    slash = straight & (steep / _SLASH_LEAN + (reach - 1) / _SLASH_REACH >= 1) & (steep > 0)
+    result[slash & (reach > 0.85)] = ord("/")
     return result
 
 

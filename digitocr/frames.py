@@ -26,6 +26,7 @@ _LEAST_HEIGHT = 24
 _MOST_FILL = 0.35  # of its box that a frame's ink covers
 _LEAST_TURN = 0.7  # degrees; frames that lie straighter are found along rows and columns
 _MOST_TURN = 12.0
+_SQUARE = 0.8  # of the narrowest box around it that a frame's outline takes in
 _LEAST_RULED = 0.5  # of a frame's ink that is rules; what crosses them is the rest
 
 
@@ -39,8 +40,8 @@ def erase_turned_frames(mask: Mask, grey: Mask, lines: Mask) -> tuple[Mask, Mask
     for label in _frame_like(stats):
         left, top, width, height = (int(side) for side in stats[label, :4])
         own = labels[top : top + height, left : left + width] == label
-        turn = _turn(own)
-        if _LEAST_TURN <= abs(turn) <= _MOST_TURN:
+        turn, squareness = _lie(own)
+        if _LEAST_TURN <= abs(turn) <= _MOST_TURN and squareness >= _SQUARE:
             window = (slice(top, top + height), slice(left, left + width))
             found = _rules_of(mask[window], grey[window], own, turn)
             if found is not None:
@@ -59,11 +60,17 @@ def _frame_like(stats: NDArray[np.int32]) -> NDArray[np.intp]:
     return np.flatnonzero(frame)
 
 
-def _turn(own: NDArray[np.bool_]) -> float:
-    """Degrees by which a frame runs downhill to the right: the lie of the box around it."""
-    y, x = np.nonzero(own)
-    _, _, angle = cv2.minAreaRect(np.column_stack([x, y]).astype(np.float32))
-    return (angle + 45.0) % 90.0 - 45.0
+def _lie(own: NDArray[np.bool_]) -> tuple[float, float]:
+    """How a component lies: the turn of the narrowest box around it, and how full that is.
+
+    The turn is in degrees by which it runs downhill to the right; the fullness is the share
+    of the box that its outline takes in, 1 for a frame, less for writing.
+    """
+    outlines, _ = cv2.findContours(own.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    outline = max(outlines, key=len)
+    _, (width, height), angle = cv2.minAreaRect(outline)
+    turn = (angle + 45.0) % 90.0 - 45.0
+    return turn, cv2.contourArea(outline) / max(1.0, width * height)
 
 
 def _rules_of(

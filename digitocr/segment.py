@@ -12,10 +12,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.atoms import Piece, candidates, cut_touching, marks, straight_lean
+from digitocr.atoms import candidates, lean, marks
 from digitocr.boxes import enclosed, rows_of_cells
 from digitocr.combs import Comb, find_combs
 from digitocr.components import Components, find_components, groups
+from digitocr.cuts import Piece, cut_along, cut_touching
 from digitocr.recipe import SegmentOptions
 from digitocr.textlines import find_lines, prose
 from digitocr.types import Box, Field, Ink, Segments
@@ -234,7 +235,7 @@ def _pieces(parts: Components, content: _Content) -> list[Piece]:
         if content.field.cells:
             pieces += _cut_at_cells(int(member), box, ink, content.field.cells)
         else:
-            straight = straight_lean(ink) != 0.0
+            _, straight = lean(ink)
             whole = Piece(int(member), _ints(box))
             pieces += [whole] if straight else cut_touching(int(member), box, ink, content.height)
     return sorted(pieces, key=lambda piece: piece.box[0])
@@ -248,13 +249,8 @@ def _cut_at_cells(
     edges = [(a[2] + b[0]) // 2 for a, b in pairwise(cells)]
     least = 0.25 * min(cell[2] - cell[0] for cell in cells)
     columns = [edge - left for edge in edges if left + least < edge < right - least]
-    pieces = []
-    for start, stop in zip([0, *columns], [*columns, right - left], strict=True):
-        rows = np.flatnonzero(ink[:, start:stop].any(axis=1))
-        if len(rows):
-            bounds = (left + start, top + int(rows[0]), left + stop, top + int(rows[-1]) + 1)
-            pieces.append(Piece(member, bounds, whole=not columns))
-    return pieces
+    straight = np.repeat(np.array(columns, np.intp)[:, None], len(ink), axis=1)
+    return cut_along(member, left, top, ink, straight)
 
 
 def _cell_runs(field: Field, pieces: list[Piece]) -> list[tuple[int, int]]:
@@ -270,8 +266,16 @@ def _cell_runs(field: Field, pieces: list[Piece]) -> list[tuple[int, int]]:
 def _paint(labels: NDArray[np.int32], parts: Components, piece: Piece, label: int) -> None:
     """Write a piece's label on its pixels."""
     left, top, right, bottom = piece.box
-    own = parts.labels[top:bottom, left:right] == piece.component + 1
-    labels[top:bottom, left:right][own] = label
+    labels[top:bottom, left:right][_mask(parts, piece)] = label
+
+
+def _mask(parts: Components, piece: Piece) -> NDArray[np.bool_]:
+    """bool (h, w): a piece's pixels within its box."""
+    if piece.mask is not None:
+        return piece.mask
+    left, top, right, bottom = piece.box
+    own: NDArray[np.bool_] = parts.labels[top:bottom, left:right] == piece.component + 1
+    return own
 
 
 def _marks(parts: Components, pieces: list[Piece], content: _Content) -> NDArray[np.uint8]:
@@ -279,14 +283,9 @@ def _marks(parts: Components, pieces: list[Piece], content: _Content) -> NDArray
     if content.field.cells or not pieces:
         return np.zeros(len(pieces), np.uint8)
     boxes = np.array([piece.box for piece in pieces], np.int32)
-    leans = np.array([_lean(parts, piece) if piece.whole else 0.0 for piece in pieces])
-    return marks(boxes, leans, content.height)
-
-
-def _lean(parts: Components, piece: Piece) -> float:
-    """The lean of a piece that is a whole component, as ``straight_lean``."""
-    left, top, right, bottom = piece.box
-    return straight_lean(parts.labels[top:bottom, left:right] == piece.component + 1)
+    leans, straight = zip(*(lean(_mask(parts, piece)) for piece in pieces), strict=True)
+    whole = np.array([piece.whole for piece in pieces])
+    return marks(boxes, np.array(leans), np.array(straight) & whole, content.height)
 
 
 def _cuts(pieces: list[Piece], start: int, stop: int) -> int:

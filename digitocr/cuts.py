@@ -1,0 +1,147 @@
+"""Touching digits cut apart.
+
+A component wider than a digit may be several that touch. It is cut along seams, paths from
+top to bottom that cross as little ink as they can, as in seam carving (Avidan and Shamir
+2007), near the columns where its outline has a waist. Whether a cut was right is for the
+lattice to find out; the uncut component stays a candidate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Piece", "cut_along", "cut_touching"]
+
+_WIDE = 0.85  # of the figures' height: wider components may hold several digits
+_CURSIVE = 4.5  # of the figures' height: wider components are words or signatures
+_LOW = 0.5  # of the figures' height: lower components are no digits
+_WAIST = 0.75  # of the figures' height: the outline at a place to cut is no higher
+_PARTS = 1.15  # by how much the outline is higher on both sides of a waist
+_APART = 0.25  # of the figures' height: from one cut to the next
+_MOST_CUTS = 6  # of one component
+_REACH = 0.15  # of the figures' height: how far a seam may wander from its column
+_BEND = 0.35  # the cost of a step to the side, in pixels of ink
+_ASTRAY = 0.4  # the cost for each row of a column's distance, by the figures' height
+_SAVES = 0.6  # of the ink in its column that a seam must not exceed to be worth its bends
+_MOST_INK = 0.45  # of the figures' height: the ink that a seam may cross
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A component, or the part of one between two seams.
+
+    component: its index. box: of the piece, in pixels. mask: bool (h, w) within the box,
+    None where the piece is the whole component.
+    """
+
+    component: int
+    box: tuple[int, int, int, int]
+    mask: NDArray[np.bool_] | None = field(default=None, compare=False)
+
+    @property
+    def whole(self) -> bool:
+        """Whether this is an uncut component."""
+        return self.mask is None
+
+
+def cut_touching(
+    component: int, box: NDArray[np.int32], ink: NDArray[np.bool_], height: float
+) -> list[Piece]:
+    """The pieces of a component: itself, or its parts where it may hold several digits.
+
+    box: int32 (4,). ink: bool (h, w), the component's pixels within its box.
+    height: of the line's figures, pixels.
+    """
+    left, top, right, bottom = (int(edge) for edge in box)
+    wide = _WIDE * height < right - left < _CURSIVE * height
+    if not wide or bottom - top < _LOW * height:
+        return [Piece(component, (left, top, right, bottom))]
+    seams = _seams(ink, _waists(ink, height), height)
+    return cut_along(component, left, top, ink, seams)
+
+
+def cut_along(
+    component: int, left: int, top: int, ink: NDArray[np.bool_], seams: NDArray[np.intp]
+) -> list[Piece]:
+    """The pieces of a component between seams.
+
+    left, top: of the component, in pixels. seams: (K, h), the column where each seam
+    passes each row, from left to right.
+    """
+    height, width = ink.shape
+    if not len(seams):
+        return [Piece(component, (left, top, left + width, top + height))]
+    number = (np.arange(width) >= seams[:, :, None]).sum(axis=0)  # (h, w)
+    pieces = []
+    for at in range(len(seams) + 1):
+        y, x = np.nonzero(ink & (number == at))
+        if len(x):
+            x0, y0, x1, y1 = x.min(), y.min(), x.max() + 1, y.max() + 1
+            mask = (ink & (number == at))[y0:y1, x0:x1]
+            bounds = (left + int(x0), top + int(y0), left + int(x1), top + int(y1))
+            pieces.append(Piece(component, bounds, mask))
+    return pieces
+
+
+def _waists(ink: NDArray[np.bool_], height: float) -> list[int]:
+    """Columns where digits may touch, apart by at least a narrow digit.
+
+    Where two digits touch, their outlines come together from above and below and part
+    again, also where the strokes that meet are upright and the column is full of ink, as
+    between two zeros.
+    """
+    top = ink.argmax(axis=0)
+    bottom = ink.shape[0] - ink[::-1].argmax(axis=0)
+    extent = np.where(ink.any(axis=0), bottom - top, 0)
+    before = np.maximum.accumulate(extent)
+    after = np.maximum.accumulate(extent[::-1])[::-1]
+    waist = (extent <= _WAIST * max(height, len(ink))) & (
+        np.minimum(before, after) >= _PARTS * extent
+    )
+    open_ = np.flatnonzero(waist)
+    columns: list[int] = []
+    while len(open_) and len(columns) < _MOST_CUTS:
+        least = open_[extent[open_] == extent[open_].min()]
+        # The middle of the first stretch that is as narrow, as of a bar between two digits.
+        stretch = least[: 1 + int(np.argmax(np.append(np.diff(least) > 1, True)))]
+        columns.append(int(stretch[len(stretch) // 2]))
+        open_ = open_[abs(open_ - columns[-1]) >= max(2, _APART * height)]
+    return sorted(columns)
+
+
+def _seams(ink: NDArray[np.bool_], columns: list[int], height: float) -> NDArray[np.intp]:
+    """intp (K, h): for each column the path from top to bottom that crosses the least ink.
+
+    A path that saves little is put straight: it would rather cross a loop. Left out are
+    seams that cross more ink than a stroke or two.
+    """
+    if not columns:
+        return np.zeros((0, len(ink)), np.intp)
+    reach = max(1, round(_REACH * height))
+    window = np.arange(-reach, reach + 1)
+    x = np.clip(np.array(columns)[:, None] + window, 0, ink.shape[1] - 1)  # (K, W)
+    astray = _ASTRAY * abs(window) / height
+    cost = np.zeros(x.shape)
+    steps = np.zeros((len(ink), *x.shape), np.int8)
+    for row in range(len(ink)):
+        side = np.pad(cost, ((0, 0), (1, 1)), constant_values=np.inf) + _BEND
+        ways = np.stack([side[:, :-2], cost, side[:, 2:]])
+        best = ways.argmin(axis=0)
+        steps[row] = best - 1
+        cost = np.take_along_axis(ways, best[None], axis=0)[0] + ink[row, x] + astray
+    at = cost.argmin(axis=1)
+    crossed = np.zeros(len(x))
+    seams = np.zeros((len(x), len(ink)), np.intp)
+    each = np.arange(len(x))
+    for row in range(len(ink) - 1, -1, -1):
+        seams[:, row] = x[each, at]
+        crossed += ink[row, seams[:, row]]
+        at = at + steps[row, each, at]
+    straight = np.repeat(np.array(columns)[:, None], len(ink), axis=1)
+    through = ink.sum(axis=0)[columns]
+    worth = crossed <= _SAVES * through
+    seams[~worth] = straight[~worth]
+    return seams[np.where(worth, crossed, through) <= _MOST_INK * height]
