@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from digitocr.components import label_components
 from digitocr.erase import erase_rules
+from digitocr.morphology import dilated, repeated
 from digitocr.rules import HALF, Rules
 
 __all__ = ["erase_turned_frames"]
@@ -23,10 +24,10 @@ Mask = NDArray[np.uint8]
 
 _LEAST_WIDTH = 60  # pixels at working scale
 _LEAST_HEIGHT = 24
-_MOST_FILL = 0.35  # of its box that a frame's ink covers
+_MOST_FILL = 0.4  # of its box that a frame's ink covers at half scale
 _LEAST_TURN = 0.7  # degrees; frames that lie straighter are found along rows and columns
 _MOST_TURN = 12.0
-_SQUARE = 0.8  # of the narrowest box around it that a frame's outline takes in
+_SQUARE = 0.87  # of the narrowest box around it that a frame's hull takes in
 _LEAST_RULED = 0.5  # of a frame's ink that is rules; what crosses them is the rest
 
 
@@ -36,14 +37,18 @@ def erase_turned_frames(mask: Mask, grey: Mask, lines: Mask) -> tuple[Mask, Mask
     mask, lines: uint8 (h, w), 255 for ink and for ruled lines. grey: uint8 (h, w), the page
     they were taken from. None is modified. Returns mask and lines.
     """
-    labels, stats = label_components(mask)
+    # Half the scale is enough to see them, and labels four times as fast.
+    labels, stats = label_components(dilated(mask, HALF, HALF)[::HALF, ::HALF].copy())
     for label in _frame_like(stats):
         left, top, width, height = (int(side) for side in stats[label, :4])
-        own = labels[top : top + height, left : left + width] == label
-        turn, squareness = _lie(own)
+        small = labels[top : top + height, left : left + width] == label
+        turn, squareness = _lie(small)
         if _LEAST_TURN <= abs(turn) <= _MOST_TURN and squareness >= _SQUARE:
-            window = (slice(top, top + height), slice(left, left + width))
-            found = _rules_of(mask[window], grey[window], own, turn)
+            rows = slice(HALF * top, min(HALF * (top + height), len(mask)))
+            window = (rows, slice(HALF * left, min(HALF * (left + width), mask.shape[1])))
+            ink = mask[window]
+            own = repeated(small.astype(np.uint8), HALF, ink.shape).astype(bool) & (ink > 0)
+            found = _rules_of(ink, grey[window], own, turn)
             if found is not None:
                 mask, lines = mask.copy(), lines.copy()
                 mask[window] &= ~found[0]
@@ -52,9 +57,9 @@ def erase_turned_frames(mask: Mask, grey: Mask, lines: Mask) -> tuple[Mask, Mask
 
 
 def _frame_like(stats: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Labels of the components that are as large and as empty as a frame."""
+    """Labels of the components, at half scale, that are as large and as empty as a frame."""
     _, _, width, height, area = stats.T
-    large = (width >= _LEAST_WIDTH) & (height >= _LEAST_HEIGHT)
+    large = (width >= _LEAST_WIDTH // HALF) & (height >= _LEAST_HEIGHT // HALF)
     frame = large & (area <= _MOST_FILL * width * height)
     frame[0] = False
     return np.flatnonzero(frame)
@@ -64,13 +69,13 @@ def _lie(own: NDArray[np.bool_]) -> tuple[float, float]:
     """How a component lies: the turn of the narrowest box around it, and how full that is.
 
     The turn is in degrees by which it runs downhill to the right; the fullness is the share
-    of the box that its outline takes in, 1 for a frame, less for writing.
+    of the box that its convex hull takes in, 1 for a frame, less for writing.
     """
-    outlines, _ = cv2.findContours(own.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    outline = max(outlines, key=len)
-    _, (width, height), angle = cv2.minAreaRect(outline)
+    y, x = np.nonzero(own)
+    hull = cv2.convexHull(np.column_stack([x, y]).astype(np.int32))
+    _, (width, height), angle = cv2.minAreaRect(hull)
     turn = (angle + 45.0) % 90.0 - 45.0
-    return turn, cv2.contourArea(outline) / max(1.0, width * height)
+    return turn, cv2.contourArea(hull) / max(1.0, width * height)
 
 
 def _rules_of(
