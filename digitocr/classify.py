@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -52,15 +54,18 @@ class Classifier:
         net = _net(path, header, tensors)
         return cls(net, header, ModelId(path.stem, sha256), _device(device))
 
-    def probabilities(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def probabilities(
+        self, crops: NDArray[np.uint8], threads: int | None = None
+    ) -> NDArray[np.float32]:
         """How probable each digit is, and last that it is none.
 
-        crops: uint8 (N, 28, 28), 255 is ink, N may be 0.
+        crops: uint8 (N, 28, 28), 255 is ink, N may be 0. threads: of the processor; by
+        default as many as torch is set to, which is wrong where workers use them too.
         Returns float32 (N, 11), calibrated; each row sums to 1.
         """
         result = np.empty((len(crops), OUTPUTS), np.float32)
         step = _BATCH[self.device]
-        with torch.inference_mode():
+        with torch.inference_mode(), _threads(threads):
             for start in range(0, len(crops), step):
                 result[start : start + step] = self._batch(crops[start : start + step])
         return result
@@ -72,6 +77,17 @@ class Classifier:
             scores = self._net(pictures.float() / 255)
         shares = torch.softmax(scores.float() / self.header.temperature, dim=1)
         return np.asarray(shares.cpu().numpy(), np.float32)
+
+
+@contextlib.contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Let torch use so many threads for a while."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _net(path: Path, header: Header, tensors: dict[str, NDArray[np.float32]]) -> Net:

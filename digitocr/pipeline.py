@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Pipeline"]
 
 _log = logging.getLogger("digitocr")
+_CORES_A_THREAD = 4  # the workers need the others, and more threads than cores cost double
 _MOST_WAITING = 32  # parts gathered for one batch, however few glyphs they have
 
 _Read = tuple[Source, Part, list["NDArray[np.float32]"]]
@@ -129,7 +130,9 @@ class Pipeline:
         """Classify the glyphs of several parts at once."""
         pages = [page for _, part in parts for page in part.pages]
         crops = [np.zeros((0, 28, 28), np.uint8), *(page.crops for page in pages)]
-        probabilities = self.classifier.probabilities(np.concatenate(crops))
+        probabilities = self.classifier.probabilities(
+            np.concatenate(crops), threads=max(1, usable_cores() // _CORES_A_THREAD)
+        )
         edges = np.cumsum([len(page.crops) for page in pages])[:-1]
         by_page = iter(np.split(probabilities, edges) if pages else [])
         for source, part in parts:

@@ -52,10 +52,10 @@ def score_documents(documents: Iterable[Document], truth: Path) -> dict[str, Any
     when some row of its page bears its digits; else the row most like it, if any is like
     it at all and answers no other truth, is taken for its misreading.
 
-    Returns ``fields`` and ``exact`` (counts), ``read_rate_at_error`` (for each error, the
+    Returns ``fields`` (a count) and ``exact`` (the share read so), ``read_rate_at_error`` (for each error, the
     largest share of fields that a confidence cut accepts with no more than that share of
     them wrong), ``calibration_error`` (expected, over 15 equal bins; Guo et al. 2017),
-    ``per_field`` (fields and exact by name) and ``extra_rows`` (rows ok, for review or
+    ``per_field`` (both by name) and ``extra_rows`` (rows ok, for review or
     blank, on any page, that answer no truth row). Shares are 0 to 1, None without data.
 
     Raises UsageError where the truth cannot be read, or names no file that was.
@@ -166,19 +166,25 @@ def _edits(one: str, other: str) -> int:
 
 
 def _summary(answers: Sequence[_Answer], extra: int) -> dict[str, Any]:
-    per_field: dict[str, dict[str, int]] = {}
+    by_name: dict[str, list[_Answer]] = {}
     for answer in answers:
-        count = per_field.setdefault(answer.field, {"fields": 0, "exact": 0})
-        count["fields"] += 1
-        count["exact"] += answer.exact
+        by_name.setdefault(answer.field, []).append(answer)
+    per_field = {
+        name: {"fields": len(own), "exact": _exact_share(own)} for name, own in by_name.items()
+    }
     return {
         "fields": len(answers),
-        "exact": sum(answer.exact for answer in answers),
+        "exact": _exact_share(answers),
         "read_rate_at_error": {f"{error:g}": _read_rate(answers, error) for error in _ERRORS},
         "calibration_error": _calibration_error(answers),
         "per_field": per_field,
         "extra_rows": extra,
     }
+
+
+def _exact_share(answers: Sequence[_Answer]) -> float | None:
+    """The share of fields that were read exactly."""
+    return sum(answer.exact for answer in answers) / len(answers) if answers else None
 
 
 def _read_rate(answers: Sequence[_Answer], error: float) -> float | None:

@@ -17,7 +17,7 @@ _SIDE_FILES = (
     *(".csv", ".tsv", ".parquet", ".xls", ".xlsx", ".db", ".sqlite"),  # tables
     *(".txt", ".md", ".rst", ".log", ".docx", ".odt", ".pptx", ".url", ".lnk"),  # text
     *(".json", ".jsonl", ".toml", ".yaml", ".yml", ".xml", ".ini", ".cfg", ".conf"),
-    *(".py", ".sh", ".lock", ".safetensors"),  # programs and what they leave
+    *(".py", ".pyc", ".sh", ".lock", ".safetensors"),  # programs and what they leave
 )
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 _HEAD = 1024  # bytes; readers of PDF accept that much before its mark
