@@ -18,14 +18,13 @@ __all__ = ["annotate"]
 
 
 def annotate(
-    source: Source, readings: Sequence[PageReading], folder: Path, options: IngestOptions
+    source: Source, readings: Sequence[PageReading], stem: Path, options: IngestOptions
 ) -> None:
-    """Write ``folder/FILE.pN.png`` for each page that was read.
+    """Write ``STEM.pN.png`` for each page that was read.
 
     Raises OutputError where a picture cannot be written, DocumentError where a page cannot
     be read a second time.
     """
-    stem = folder / source.file
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         with open_document(source.path, options) as document:
@@ -36,5 +35,5 @@ def annotate(
                 picture.save(stem.with_name(f"{stem.name}.p{reading.page}.png"), compress_level=1)
     except OSError as error:
         raise OutputError(
-            f"the overlays in {folder} cannot be written: {error.strerror or error}"
+            f"the overlays in {stem.parent} cannot be written: {error.strerror or error}"
         ) from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import digitocr
-from digitocr.errors import DigitocrError, OutputError
+from digitocr.errors import DigitocrError, OutputError, UsageError
 from digitocr.run import Run
 
 if TYPE_CHECKING:
@@ -258,10 +258,14 @@ def train(
 ) -> int:
     """Train a recogniser; an interrupted training goes on where it was."""
     from digitocr.resources import find_pipeline
-    from digitocr.training.train import run_training
+
+    if output.suffix != ".safetensors":
+        raise UsageError(f"the model {output} must end in .safetensors")
+    path = find_pipeline(recipe)
+    from digitocr.training.train import run_training  # loads torch
 
     run_training(
-        find_pipeline(recipe),
+        path,
         output,
         data=data,
         negatives=negatives,

@@ -8,6 +8,7 @@ assemble                                     here, one Document per file, in ord
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -92,17 +93,20 @@ class Pipeline:
 
         overlay: a folder that each page is written to with its numbers drawn on it.
         """
+        drawn: Counter[str] = Counter()  # two inputs may hold files of one name
         with Workers(jobs or usable_cores(), self.recipe.limits.worker_megabytes) as workers:
             parts = prepared_parts(sources, self.recipe, workers)
             for source, document in self._documents(parts):
                 if overlay and document.pages:
-                    self._draw(source, document, overlay, workers)
+                    drawn[source.file] += 1
+                    again = f".{drawn[source.file]}" if drawn[source.file] > 1 else ""
+                    self._draw(source, document, overlay / (source.file + again), workers)
                 yield document
 
-    def _draw(self, source: Source, document: Document, folder: Path, workers: Workers) -> None:
-        """Write a document's overlays. Raises OutputError."""
+    def _draw(self, source: Source, document: Document, stem: Path, workers: Workers) -> None:
+        """Write a document's overlays, ``STEM.pN.png``. Raises OutputError."""
         seconds = self.recipe.limits.page_seconds * len(document.pages)
-        pages = (source, document.pages, folder, self.recipe.ingest)
+        pages = (source, document.pages, stem, self.recipe.ingest)
         try:
             outcome(workers.submit(annotate, *pages, seconds=seconds))
         except DocumentError as error:

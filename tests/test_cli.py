@@ -123,6 +123,8 @@ def test_neither_version_nor_help_loads_what_is_heavy() -> None:
         (["extract", "{blank}", "-o", "{out}.csv", "--jobs", "0"], "--jobs"),
         (["extract", "{blank}", "-o", "{out}.csv", "--device", "tpu"], "--device"),
         (["evaluate", "{out}/nothing"], "nothing"),
+        (["train", "-o", "{out}.txt"], ".safetensors"),
+        (["train", "-o", "{out}.safetensors", "--mnist", "{out}/nothing"], "nothing"),
         (["evaluate", "{blank}", "--truth", "{out}/labels.csv"], "labels.csv"),
     ],
 )
@@ -398,6 +400,19 @@ def test_json_and_overlays(tmp_path: Path) -> None:
             assert "".join(digit["value"] for digit in number["digits"]) == number["value"]
             for digit in number["digits"]:
                 assert list(digit) == ["value", "confidence", "box", "alternatives"]
+
+
+def test_overlays_of_files_of_one_name_stand_side_by_side(blank: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    Image.new("L", (200, 300), 255).save(tmp_path / "other" / blank.name)
+    done = invoke(
+        *("extract", blank, tmp_path / "other" / blank.name),
+        *("-o", tmp_path / "out.csv", "--overlay", tmp_path / "drawn"),
+    )
+    assert done.exit_code == 0
+    for name, size in (("blank.png.p1.png", (300, 200)), ("blank.png.2.p1.png", (200, 300))):
+        with Image.open(tmp_path / "drawn" / name) as drawn:
+            assert drawn.size == size
 
 
 # Faults of our own: 1
