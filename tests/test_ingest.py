@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, TiffImagePlugin
@@ -121,12 +122,19 @@ def test_jpeg_gives_what_libjpeg_decodes(draw, settings, tmp_path):
     )
 
 
+needs_pillow_13 = pytest.mark.skipif(
+    int(PIL.__version__.partition(".")[0]) < 13,
+    reason="the last Pillow for Python 3.10 cannot read the raw YCbCr TIFF that it writes",
+)
+
+
 @pytest.mark.parametrize(
     ("kind", "mode"),
     [
         *(("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")),
         *(("TIFF", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")),
-        *(("TIFF", mode) for mode in ("CMYK", "YCbCr", "F")),
+        *(("TIFF", mode) for mode in ("CMYK", "F")),
+        pytest.param("TIFF", "YCbCr", marks=needs_pillow_13),
     ],
 )
 def test_grey_in_any_mode_is_the_same_grey(kind, mode, tmp_path):
