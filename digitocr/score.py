@@ -52,10 +52,10 @@ def score_documents(documents: Iterable[Document], truth: Path) -> dict[str, Any
     when some row of its page bears its digits; else the row most like it, if any is like
     it at all and answers no other truth, is taken for its misreading.
 
-    Returns ``fields`` (a count) and ``exact`` (the share read so), ``read_rate_at_error`` (for each error, the
-    largest share of fields that a confidence cut accepts with no more than that share of
-    them wrong), ``calibration_error`` (expected, over 15 equal bins; Guo et al. 2017),
-    ``per_field`` (both by name) and ``extra_rows`` (rows ok, for review or
+    Returns ``fields`` (a count) and ``exact`` (the share read so), ``read_rate_at_error``
+    (for each error, the largest share of fields that a confidence cut accepts with no more
+    than that share of them wrong), ``calibration_error`` (expected, over 15 equal bins; Guo
+    et al. 2017), ``per_field`` (both by name) and ``extra_rows`` (rows ok, for review or
     blank, on any page, that answer no truth row). Shares are 0 to 1, None without data.
 
     Raises UsageError where the truth cannot be read, or names no file that was.
