@@ -16,7 +16,7 @@ __all__ = ["candidates", "lean", "marks"]
 
 _MOST_ATOMS = 4  # in one candidate
 _STRAIGHT = 0.004  # of the height squared: the variance across a straight stroke
-_SLASH_LEAN = 17.0  # degrees, of a slash no higher than the figures
+_SLASH_LEAN = 13.0  # degrees, of a slash no higher than the figures
 _SLASH_REACH = 0.5  # of the line's height above it, of a slash that hardly leans
 _SMALL = 0.45  # of the line's height: lower glyphs are separators or specks
 

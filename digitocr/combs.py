@@ -23,14 +23,16 @@ Mask = NDArray[np.uint8]
 _LEAST_BAR = 22  # pixels at working scale: a bar's height
 _MOST_BAR = 0.12  # of the page's height
 _THIN = 0.22  # of a bar's height: its width at most
-_BREAK = 5  # pixels: a gap in a bar
-_LEVEL = 0.22  # of a bar's height, by which tops and feet of one comb differ at most
+_BREAK = 3  # pixels: a gap in a bar
+_LEVEL = 0.15  # of a bar's height, by which tops and feet of one comb differ at most
 _NARROWEST, _WIDEST = 0.45, 1.7  # of a bar's height: the pitch
 _OFF_PITCH = 0.08  # of the pitch, by which a bar may stand off its place
 _MOST_STROKES = 2.2  # upright strokes in a comb, for each of its bars
 _LEAST_SEEDS = 4  # bars that stand out by themselves
+_SEEN = 0.5  # of a comb's bars that stand out by themselves
 _LEAST_CELLS = 3
 _FAINT = 0.55  # of its height that must be seen of a bar where the comb expects one
+_TOUCH = 10  # parts of a bar's height: so far from its end a rule may run, or it is none of it
 _GOES_ON = 1.2  # the same, of a cell whose outer bar is not seen
 _RULED = 0.8  # share of a comb's length with a rule along the tops, and along the feet, in all
 
@@ -57,7 +59,7 @@ def find_combs(mask: Mask, lines: Mask) -> list[Comb]:
     for row in sorted(rows, key=len, reverse=True):
         if len(row) >= _LEAST_SEEDS and not taken[row].any():
             for bars in _ruled_runs(lines, _completed(ink, lines, seeds[row])):
-                if len(bars) > _LEAST_CELLS:
+                if len(bars) > _LEAST_CELLS and len(row) >= _SEEN * len(bars):
                     taken |= _covered(seeds, bars)
                     combs.append(Comb(_cells(bars), bars))
     return combs
@@ -157,7 +159,7 @@ def _ruled_runs(lines: Mask, bars: NDArray[np.int32]) -> list[NDArray[np.int32]]
 
 def _rules_along(lines: Mask, left: float, right: float, top: int, bottom: int) -> float:
     """The shares of a stretch with a rule at the top and with one at the bottom, in all."""
-    margin = max(3, (bottom - top) // 7)
+    margin = max(2, (bottom - top) // _TOUCH)
     columns = slice(round(left) + 1, round(right))
     bands = [lines[max(0, at - margin) : at + margin, columns] for at in (top, bottom)]
     return float(sum((band > 0).any(axis=0).mean() for band in bands if band.size))
