@@ -62,7 +62,7 @@ def gather(
     nothing of use.
     """
     root = Path(recipe.root)
-    handwritten = _mnist(mnist or _mnist_folder(recipe, root, report), recipe, seed)
+    handwritten = _mnist(mnist or _mnist_folder(recipe, root, report), recipe)
     parts = [handwritten]
     for source in recipe.source:
         if (root / source.folder).is_dir():
@@ -106,7 +106,7 @@ def _mnist_folder(recipe: TrainRecipe, root: Path, report: Report) -> Path:
     return download_mnist(Path.home() / ".cache" / "digitocr")
 
 
-def _mnist(folder: Path, recipe: TrainRecipe, seed: int) -> _Part:
+def _mnist(folder: Path, recipe: TrainRecipe) -> _Part:
     """MNIST's training digits, a share of their writers kept back.
 
     Where the writers are not known, a share of the digits is, from the end: MNIST is

@@ -37,7 +37,9 @@ class ScheduleOptions:
     rate: float = 2.5e-3  # at its peak
     warm_up: float = 0.1  # of all steps
     weight_decay: float = 0.01
-    label_smoothing: float = 0.02
+    label_smoothing: float = 0.01
+    none_weight: float = 0.4  # of the loss on what is no digit: drawn dirt is cheap, and so
+    # there is more of it than a page has
     plain_epochs: int = 2  # the last ones change only where the ink lies, not the ink
     bfloat16: bool = True  # where the processor has it: twice as fast
 

@@ -19,7 +19,7 @@ from torch import Generator, Tensor
 
 from digitocr.errors import PipelineError
 from digitocr.mnist import NORMALIZATION
-from digitocr.network import Net, build
+from digitocr.network import OUTPUTS, Net, build
 from digitocr.training.augment import augment
 from digitocr.training.calibrate import fit_temperature, softmax
 from digitocr.training.card import write_card
@@ -27,6 +27,7 @@ from digitocr.training.corpus import Corpus, gather
 from digitocr.training.data import Samples, joined
 from digitocr.training.options import TrainRecipe, load_train_recipe
 from digitocr.training.report import draw_curves, draw_report
+from digitocr.types import NOT_A_DIGIT
 from digitocr.weights import Header, write_model
 
 __all__ = ["Trained", "run_training"]
@@ -171,11 +172,20 @@ def _step(run: _Run, training: Samples, batch: NDArray[np.int64], chances: Gener
     pictures = augment(pictures, run.recipe.augment, chances, ink=not plain)
     with _precision(run):
         scores = run.net(pictures.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(scores, labels, label_smoothing=schedule.label_smoothing)
+        loss = F.cross_entropy(
+            scores, labels, _class_weights(run), label_smoothing=schedule.label_smoothing
+        )
     run.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     run.optimizer.step()
     return float(loss.detach())
+
+
+def _class_weights(run: _Run) -> Tensor:
+    """float (11,): what an error on each class counts."""
+    weights = torch.ones(OUTPUTS, device=run.device)
+    weights[NOT_A_DIGIT] = run.recipe.schedule.none_weight
+    return weights
 
 
 def _set_rate(run: _Run, done: float) -> None:
@@ -192,7 +202,7 @@ def _set_rate(run: _Run, done: float) -> None:
 def _scores(run: _Run, samples: Samples) -> NDArray[np.float32]:
     """float32 (N, 11): the network's scores."""
     run.net.eval()
-    parts = [np.empty((0, 11), np.float32)]
+    parts = [np.empty((0, OUTPUTS), np.float32)]
     with torch.inference_mode(), _precision(run):
         for start in range(0, len(samples), 512):
             pictures = _pictures(samples.pictures[start : start + 512], run.device)
