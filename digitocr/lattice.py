@@ -20,7 +20,7 @@ _LEAST_DIGIT = 0.5  # of the figures' height: what is lower is hardly a digit
 _NO_DIGIT = 0.3  # of the figures' height: what is lower is surely none
 _GIVE_UP = 0.5  # the log score lost for each atom that is read as no digit
 _CUT = 1.5  # the log score lost for each cut through ink
-_CHANGE = 2.0  # the log score lost between a digit and other writing within a word
+_CHANGE = 2.5  # the log score lost between a digit and other writing within a word
 _WORD_GAP = 0.3  # of the figures' height: the space between words
 
 

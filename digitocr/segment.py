@@ -25,6 +25,7 @@ __all__ = ["segment"]
 
 _LEAST_FIGURE = 9  # pixels at working scale; lower writing cannot be read
 _MOST_FIGURE = 0.15  # of the page's height; higher shapes are no figures
+_ABOVE_FIGURES = 1.3  # times their height: what is so high is no figure nor part of one
 _SPECK = 0.1  # of the figures' height; dots are larger
 _LEAST_IN_CELL = 0.1  # of the cell's height; less is a speck
 _LEAST_FIGURE_IN_CELL = 0.35  # of the cell's height
@@ -284,7 +285,9 @@ def _marks(parts: Components, pieces: list[Piece], content: _Content) -> NDArray
         return np.zeros(len(pieces), np.uint8)
     boxes = np.array([piece.box for piece in pieces], np.int32)
     leans, straight = zip(*(lean(_mask(parts, piece)) for piece in pieces), strict=True)
-    whole = np.array([piece.whole for piece in pieces])
+    # Parts of digits that were cut are straight too, but no higher than digits.
+    high = boxes[:, 3] - boxes[:, 1] > _ABOVE_FIGURES * content.height
+    whole = np.array([piece.whole for piece in pieces]) | high
     return marks(boxes, np.array(leans), np.array(straight) & whole, content.height)
 
 
