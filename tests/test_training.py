@@ -174,7 +174,7 @@ def test_the_last_training_holds_nothing_back(small: Path, tmp_path: Path) -> No
     ("text", "complaint"),
     [
         ("sped = 1", "unknown key 'sped'"),
-        ("[schedule]\nepochs = 'many'", "epochs must be a int"),
+        ("[schedule]\nepochs = 'many'", "epochs must be a whole number"),
         ("[network]\nwidths = 3", "widths must be"),
         ("[[source]]\nkind = 'digits'", "folder"),
         ("[schedule", "not valid TOML"),
