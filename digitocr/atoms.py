@@ -18,6 +18,8 @@ _MOST_ATOMS = 4  # in one candidate
 _STRAIGHT = 0.004  # of the height squared: the variance across a straight stroke
 _SLASH_LEAN = 13.0  # degrees, of a slash no higher than the figures
 _SLASH_REACH = 0.5  # of the line's height above it, of a slash that hardly leans
+_LARGE_COMMA = 1.1  # of the line's height: commas may be as high as small figures
+_HANGS = 0.45  # of the figures' height: a comma begins lower
 _SMALL = 0.45  # of the line's height: lower glyphs are separators or specks
 
 
@@ -95,9 +97,12 @@ def marks(
     result = np.zeros(len(boxes), np.uint8)
     heights = boxes[:, 3] - boxes[:, 1]
     tall = heights >= 0.6 * height
-    for index in np.flatnonzero(heights < _SMALL * height):
-        top, bottom = _level(boxes, tall, int(index))
-        result[index] = _small_mark(boxes[index], top, bottom)
+    for index in np.flatnonzero(heights < _LARGE_COMMA * height):
+        top, bottom = _level(boxes, tall & (np.arange(len(boxes)) != index), int(index))
+        if heights[index] < _SMALL * height:
+            result[index] = _small_mark(boxes[index], top, bottom)
+        elif _hangs(boxes[index], top, bottom):
+            result[index] = ord(",")
     # A slash leans more than the writing, and reaches above and below the figures; the more
     # of one, the less of the other it takes.
     hand = float(np.median(leans[tall])) if tall.any() else 0.0
@@ -114,6 +119,11 @@ def _level(boxes: NDArray[np.int32], tall: NDArray[np.bool_], index: int) -> tup
         return float(boxes[:, 1].min()), float(boxes[:, 3].max())
     nearest = others[np.argsort(abs(boxes[others, 0] - boxes[index, 0]), kind="stable")[:2]]
     return float(boxes[nearest, 1].mean()), float(boxes[nearest, 3].mean())
+
+
+def _hangs(box: NDArray[np.int32], top: float, bottom: float) -> bool:
+    """Whether a glyph begins in the lower half of the figures next to it and ends below them."""
+    return bool(box[1] > top + _HANGS * (bottom - top) and box[3] > bottom)
 
 
 def _small_mark(box: NDArray[np.int32], top: float, bottom: float) -> int:

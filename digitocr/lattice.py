@@ -101,12 +101,12 @@ def _scores(
 
     A candidate of k atoms weighs k times, so that paths of few and of many are compared
     fairly. A cut through ink must be worth it, and so must giving up on a glyph. What is
-    much lower than the figures, or leans and reaches like a slash, is no digit whatever
-    its shape.
+    much lower than the figures, leans and reaches like a slash or hangs like a comma, is no
+    digit whatever its shape.
     """
     heights = boxes[:, 3] - boxes[:, 1]
     size = np.clip((heights / height - _NO_DIGIT) / (_LEAST_DIGIT - _NO_DIGIT), 0.01, 1.0)
-    size[mark == ord("/")] = 0.01
+    size[np.isin(mark, [ord("/"), ord(",")])] = 0.01
     digit = np.log(np.maximum(probabilities[:, :NOT_A_DIGIT].max(axis=1) * size, 1e-6))
     other = np.log(np.maximum(np.maximum(probabilities[:, NOT_A_DIGIT], 1 - size), 1e-6))
     separator = np.where(mark > 0, other, -np.inf)

@@ -63,8 +63,7 @@ def segment(ink: Ink, options: SegmentOptions) -> Segments:
                 contents += _box_content(parts, box, free)
     if options.free:
         contents += _free_contents(parts, region, free)
-    contents.sort(key=lambda content: _reading_order(content.field.box))
-    return _lattice(parts, contents)
+    return _lattice(parts, _in_reading_order(contents))
 
 
 def _without_bars(mask: NDArray[np.uint8], combs: list[Comb]) -> NDArray[np.uint8]:
@@ -104,9 +103,25 @@ def _may_be_writing(parts: Components) -> NDArray[np.bool_]:
     return result
 
 
-def _reading_order(box: Box) -> tuple[int, int]:
-    """Rows from the top, then left to right; fields on about one level are one row."""
-    return (box[1] + box[3]) // 2 // max(1, (box[3] - box[1])), box[0]
+def _in_reading_order(contents: list[_Content]) -> list[_Content]:
+    """Rows from the top, each from left to right.
+
+    A field stands in the row of those above it where it shares half its height, or half of
+    theirs, with the first of them.
+    """
+    rows: list[list[_Content]] = []
+    for content in sorted(contents, key=lambda one: one.field.box[1] + one.field.box[3]):
+        if rows and _level(content.field.box, rows[-1][0].field.box):
+            rows[-1].append(content)
+        else:
+            rows.append([content])
+    return [one for row in rows for one in sorted(row, key=lambda one: one.field.box[0])]
+
+
+def _level(box: Box, other: Box) -> bool:
+    """Whether two boxes stand on one level."""
+    shared = min(box[3], other[3]) - max(box[1], other[1])
+    return 2 * shared >= min(box[3] - box[1], other[3] - other[1])
 
 
 def _inside(parts: Components, box: Box, free: NDArray[np.bool_]) -> NDArray[np.int64]:
