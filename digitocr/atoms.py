@@ -103,13 +103,31 @@ def marks(
             result[index] = _small_mark(boxes[index], top, bottom)
         elif _hangs(boxes[index], top, bottom):
             result[index] = ord(",")
-    # A slash leans more than the writing, and reaches above and below the figures; the more
-    # of one, the less of the other it takes.
+    # A slash leans more than the writing, and reaches above and below the figures beside it;
+    # the more of one, the less of the other it takes.
     hand = float(np.median(leans[tall])) if tall.any() else 0.0
-    steep, reach = leans - max(0.0, hand), heights / height
-    slash = straight & (steep / _SLASH_LEAN + (reach - 1) / _SLASH_REACH >= 1) & (steep > 0)
-    result[slash & (reach > 0.85)] = ord("/")
+    reach = heights / _heights_beside(heights, tall, height)
+    slash = (leans - max(0.0, hand)) / _SLASH_LEAN + (reach - 1) / _SLASH_REACH >= 1
+    result[slash & straight & (reach > 0.85)] = ord("/")
     return result
+
+
+def _heights_beside(
+    heights: NDArray[np.int32], tall: NDArray[np.bool_], height: float
+) -> NDArray[np.float64]:
+    """float64 (N,): the height of the figures next to each glyph, two on either side.
+
+    Within one amount figures may halve in size. ``height`` where there is none.
+    """
+    figures = np.flatnonzero(tall)
+    beside = np.full(len(heights), height)
+    for index in range(len(heights)):
+        at = int(np.searchsorted(figures, index))
+        after = at + int(at < len(figures) and figures[at] == index)
+        near = np.concatenate([figures[max(0, at - 2) : at], figures[after : after + 2]])
+        if len(near):
+            beside[index] = np.median(heights[near])
+    return beside
 
 
 def _level(boxes: NDArray[np.int32], tall: NDArray[np.bool_], index: int) -> tuple[float, float]:
