@@ -29,6 +29,8 @@ _ABOVE_FIGURES = 1.3  # times their height: what is so high is no figure nor par
 _SPECK = 0.1  # of the figures' height; dots are larger
 _LEAST_IN_CELL = 0.1  # of the cell's height; less is a speck
 _LEAST_FIGURE_IN_CELL = 0.35  # of the cell's height
+_REMNANT = 0.4  # of the largest piece in a cell; smaller ones at its rim are of its frame
+_RIM = 0.15  # of a cell's width
 _MOST_IN_BOX = 24  # components; a box with more holds text
 _LEAST_IN_BOX = 0.22  # of the box's height: lower writing is a caption, not its number
 
@@ -270,13 +272,34 @@ def _cut_at_cells(
 
 
 def _cell_runs(field: Field, pieces: list[Piece]) -> list[tuple[int, int]]:
-    """One candidate for each cell with ink: all the pieces whose middle lies in it."""
+    """One candidate for each cell with ink: all the pieces whose middle lies in it.
+
+    ``pieces`` is put in the order of the cells, without what is left of their frames.
+    """
+    by_cell: list[list[Piece]] = [[] for _ in field.cells]
     edges = [(a[2] + b[0]) / 2 for a, b in pairwise(field.cells)]
-    cell = np.searchsorted(edges, [(piece.box[0] + piece.box[2]) / 2 for piece in pieces])
-    order = np.argsort(cell, kind="stable")
-    pieces[:] = [pieces[index] for index in order]
-    bounds = np.searchsorted(cell[order], np.arange(len(field.cells) + 1))
+    for piece in pieces:
+        by_cell[int(np.searchsorted(edges, (piece.box[0] + piece.box[2]) / 2))].append(piece)
+    kept = [_without_remnants(cell, own) for cell, own in zip(field.cells, by_cell, strict=True)]
+    pieces[:] = [piece for own in kept for piece in own]
+    bounds = np.cumsum([0, *(len(own) for own in kept)])
     return [(int(start), int(stop)) for start, stop in pairwise(bounds) if stop > start]
+
+
+def _without_remnants(cell: Box, pieces: list[Piece]) -> list[Piece]:
+    """The pieces in a cell but for small ones at its rim, beside a larger one."""
+    sizes = [(p.box[2] - p.box[0]) * (p.box[3] - p.box[1]) for p in pieces]
+    return [
+        piece
+        for piece, size in zip(pieces, sizes, strict=True)
+        if size >= _REMNANT * max(sizes) or not _at_rim(cell, piece.box)
+    ]
+
+
+def _at_rim(cell: Box, box: Box) -> bool:
+    """Whether an upright piece stands at the left or right edge of a cell."""
+    place = ((box[0] + box[2]) / 2 - cell[0]) / (cell[2] - cell[0])
+    return min(place, 1 - place) < _RIM and box[3] - box[1] > box[2] - box[0]
 
 
 def _paint(labels: NDArray[np.int32], parts: Components, piece: Piece, label: int) -> None:
