@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from digitocr.types import Box
 
-__all__ = ["Comb", "find_combs"]
+__all__ = ["Comb", "find_combs", "rules_along"]
 
 Mask = NDArray[np.uint8]
 
@@ -122,13 +122,13 @@ def _completed(ink: Mask, lines: Mask, seeds: NDArray[np.int32]) -> NDArray[np.i
     x = list(np.interp(np.arange(places[-1] + 1), places, middle))
     for end, step in ((0, -pitch), (-1, pitch)):
         while (found := _faint_bar(ink, x[end] + step, pitch, top, bottom)) is not None:
-            if _rules_along(lines, min(found, x[end]), max(found, x[end]), top, bottom) < _RULED:
+            if rules_along(lines, min(found, x[end]), max(found, x[end]), top, bottom) < _RULED:
                 break
             x.insert(0 if end == 0 else len(x), found)
     # The last cell may lack its bar where the rules still go on.
     for end, step in ((0, -pitch), (-1, pitch)):
         beyond = x[end] + step
-        if _rules_along(lines, min(beyond, x[end]), max(beyond, x[end]), top, bottom) >= _GOES_ON:
+        if rules_along(lines, min(beyond, x[end]), max(beyond, x[end]), top, bottom) >= _GOES_ON:
             x.insert(0 if end == 0 else len(x), beyond)
     half = max(1, round(float(np.median(seeds[:, 2] - seeds[:, 0])) / 2))
     return np.array([(round(c) - half, top, round(c) + half, bottom) for c in x], np.int32)
@@ -152,12 +152,12 @@ def _ruled_runs(lines: Mask, bars: NDArray[np.int32]) -> list[NDArray[np.int32]]
     parted = [
         at + 1
         for at, (one, other) in enumerate(pairwise(bars))
-        if _rules_along(lines, one[2], other[0], one[1], one[3]) < _RULED
+        if rules_along(lines, one[2], other[0], one[1], one[3]) < _RULED
     ]
     return np.split(bars, parted)
 
 
-def _rules_along(lines: Mask, left: float, right: float, top: int, bottom: int) -> float:
+def rules_along(lines: Mask, left: float, right: float, top: int, bottom: int) -> float:
     """The shares of a stretch with a rule at the top and with one at the bottom, in all."""
     margin = max(2, (bottom - top) // _TOUCH)
     columns = slice(round(left) + 1, round(right))

@@ -6,42 +6,25 @@ are no prose. The pieces are connected components, cut where several digits may 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.atoms import candidates, lean, marks
-from digitocr.boxes import enclosed, rows_of_cells
 from digitocr.combs import Comb, find_combs
-from digitocr.components import Components, find_components, groups
+from digitocr.components import Components, find_components
 from digitocr.cuts import Piece, cut_along, cut_touching
+from digitocr.fields import Content, find_fields
 from digitocr.recipe import SegmentOptions
-from digitocr.textlines import find_lines, prose
 from digitocr.types import Box, Field, Ink, Segments
 
 __all__ = ["segment"]
 
-_LEAST_FIGURE = 9  # pixels at working scale; lower writing cannot be read
-_MOST_FIGURE = 0.15  # of the page's height; higher shapes are no figures
 _ABOVE_FIGURES = 1.3  # times their height: what is so high is no figure nor part of one
 _SPECK = 0.1  # of the figures' height; dots are larger
-_LEAST_IN_CELL = 0.1  # of the cell's height; less is a speck
-_LEAST_FIGURE_IN_CELL = 0.35  # of the cell's height
 _REMNANT = 0.4  # of the largest piece in a cell; smaller ones at its rim are of its frame
 _RIM = 0.15  # of a cell's width
-_MOST_IN_BOX = 24  # components; a box with more holds text
-_LEAST_IN_BOX = 0.22  # of the box's height: lower writing is a caption, not its number
-
-
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """A field with its components, and the height of its figures in pixels."""
-
-    field: Field
-    members: NDArray[np.int64]
-    height: float
 
 
 def segment(ink: Ink, options: SegmentOptions) -> Segments:
@@ -51,21 +34,7 @@ def segment(ink: Ink, options: SegmentOptions) -> Segments:
     """
     combs = find_combs(ink.mask, ink.lines) if options.cells else []
     parts = find_components(_without_bars(ink.mask, combs))
-    regions = enclosed(ink.lines)
-    region = regions.at(parts.centres)
-    free = _may_be_writing(parts)
-    contents: list[_Content] = []
-    rows = rows_of_cells(regions.boxes) if options.cells else []
-    rows = _longest([*rows, *(list(comb.cells) for comb in combs)])
-    for row in rows:
-        contents += _cells_content(parts, row, free)
-    if options.boxes:
-        for box in (_ints(edges) for edges in regions.boxes):
-            if not any(_overlap([box], row) for row in rows):
-                contents += _box_content(parts, box, free)
-    if options.free:
-        contents += _free_contents(parts, region, free)
-    return _lattice(parts, _in_reading_order(contents))
+    return _lattice(parts, find_fields(parts, ink.lines, combs, options))
 
 
 def _without_bars(mask: NDArray[np.uint8], combs: list[Comb]) -> NDArray[np.uint8]:
@@ -78,125 +47,7 @@ def _without_bars(mask: NDArray[np.uint8], combs: list[Comb]) -> NDArray[np.uint
     return bare
 
 
-def _longest(rows: list[list[Box]]) -> list[list[Box]]:
-    """Of rows of cells that were found twice, the ones with the most cells."""
-    kept: list[list[Box]] = []
-    for row in sorted(rows, key=len, reverse=True):
-        if not any(_overlap(row, other) for other in kept):
-            kept.append(row)
-    return kept
-
-
-def _overlap(row: list[Box], other: list[Box]) -> bool:
-    """Whether two rows of cells share paper."""
-    apart_x = row[0][0] >= other[-1][2] or other[0][0] >= row[-1][2]
-    apart_y = row[0][1] >= other[0][3] or other[0][1] >= row[0][3]
-    return not (apart_x or apart_y)
-
-
-def _may_be_writing(parts: Components) -> NDArray[np.bool_]:
-    """bool (C,): what is neither a remnant of a rule nor a bar nor larger than any number."""
-    width, height = parts.widths, parts.heights
-    page_height, page_width = parts.labels.shape
-    rule = (width > 8 * height) | (height > 16 * width)
-    solid = (parts.areas > 0.8 * width * height) & (np.minimum(width, height) > 0.03 * page_height)
-    huge = (height > _MOST_FIGURE * page_height) | (width > 0.5 * page_width)
-    result: NDArray[np.bool_] = ~(rule | solid | huge)
-    return result
-
-
-def _in_reading_order(contents: list[_Content]) -> list[_Content]:
-    """Rows from the top, each from left to right.
-
-    A field stands in the row of those above it where it shares half its height, or half of
-    theirs, with the first of them.
-    """
-    rows: list[list[_Content]] = []
-    for content in sorted(contents, key=lambda one: one.field.box[1] + one.field.box[3]):
-        if rows and _level(content.field.box, rows[-1][0].field.box):
-            rows[-1].append(content)
-        else:
-            rows.append([content])
-    return [one for row in rows for one in sorted(row, key=lambda one: one.field.box[0])]
-
-
-def _level(box: Box, other: Box) -> bool:
-    """Whether two boxes stand on one level."""
-    shared = min(box[3], other[3]) - max(box[1], other[1])
-    return 2 * shared >= min(box[3] - box[1], other[3] - other[1])
-
-
-def _inside(parts: Components, box: Box, free: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The unclaimed components whose middle lies in a box."""
-    x, y = parts.centres.T
-    left, top, right, bottom = box
-    return np.flatnonzero((x >= left) & (x < right) & (y >= top) & (y < bottom) & free)
-
-
-def _cells_content(parts: Components, row: list[Box], free: NDArray[np.bool_]) -> list[_Content]:
-    """A row of cells with what is written in it; a box each where cells hold whole numbers."""
-    bounds = (row[0][0], min(c[1] for c in row), row[-1][2], max(c[3] for c in row))
-    members = np.unique(np.concatenate([_inside(parts, cell, free) for cell in row]))
-    height = float(np.median([bottom - top for _, top, _, bottom in row]))
-    members = members[parts.heights[members] >= _LEAST_IN_CELL * height]
-    if _one_character_each(parts, row, members, height):
-        free[members] = False
-        return [_Content(Field("cells", bounds, tuple(row)), members, height)]
-    return [content for box in row for content in _box_content(parts, box, free)]
-
-
-def _one_character_each(
-    parts: Components, row: list[Box], members: NDArray[np.int64], height: float
-) -> bool:
-    """Whether most written-in cells hold one character, not several side by side."""
-    tall = members[parts.heights[members] >= _LEAST_FIGURE_IN_CELL * height]
-    middle = parts.centres[tall, 0]
-    counts = np.array([((middle >= cell[0]) & (middle < cell[2])).sum() for cell in row])
-    return int((counts > 1).sum()) <= int((counts == 1).sum())
-
-
-def _box_content(parts: Components, box: Box, free: NDArray[np.bool_]) -> list[_Content]:
-    """A box with the one line written in it, or nothing where it holds text or is empty."""
-    members = _inside(parts, box, free)
-    if not 0 < len(members) <= _MOST_IN_BOX:
-        return []
-    height = _figure_height(parts.heights[members])
-    if height < _LEAST_IN_BOX * (box[3] - box[1]):
-        return []
-    free[members] = False
-    return [_Content(Field("box", box), members, height)]
-
-
-def _free_contents(
-    parts: Components, region: NDArray[np.int32], free: NDArray[np.bool_]
-) -> list[_Content]:
-    """The lines on open paper that are no prose."""
-    loose = np.flatnonzero(free)
-    lines = find_lines(parts.boxes[loose], region[loose])
-    is_prose = prose(lines)
-    return [
-        _Content(
-            Field("free", _ints(lines.boxes[number])),
-            loose[members],
-            _figure_height(parts.heights[loose[members]]),
-        )
-        for number, members in enumerate(groups(lines.line))
-        if not is_prose[number] and lines.height[number] >= _LEAST_FIGURE
-    ]
-
-
-def _figure_height(heights: NDArray[np.int32]) -> float:
-    """The height of a line's figures: the median of all that is no dot or dash."""
-    common = np.sort(heights)[int(0.6 * len(heights))]
-    return float(np.median(heights[2 * heights >= common]))
-
-
-def _ints(box: NDArray[np.int32]) -> Box:
-    left, top, right, bottom = (int(edge) for edge in box)
-    return left, top, right, bottom
-
-
-def _lattice(parts: Components, contents: list[_Content]) -> Segments:
+def _lattice(parts: Components, contents: list[Content]) -> Segments:
     """Pieces and candidates of all fields, as one structure of arrays."""
     labels = np.zeros(parts.labels.shape, np.int32)
     atoms: list[Piece] = []
@@ -242,19 +93,19 @@ def _span_boxes(atom_boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArr
     return boxes
 
 
-def _pieces(parts: Components, content: _Content) -> list[Piece]:
+def _pieces(parts: Components, content: Content) -> list[Piece]:
     """The pieces of a field's components, from left to right; specks are left out."""
     pieces: list[Piece] = []
     size = np.maximum(parts.widths, parts.heights)[content.members]
     for member in content.members[size >= _SPECK * content.height]:
         box = parts.boxes[member]
-        left, top, right, bottom = box
+        left, top, right, bottom = (int(edge) for edge in box)
         ink = parts.labels[top:bottom, left:right] == member + 1
         if content.field.cells:
             pieces += _cut_at_cells(int(member), box, ink, content.field.cells)
         else:
             _, straight = lean(ink)
-            whole = Piece(int(member), _ints(box))
+            whole = Piece(int(member), (left, top, right, bottom))
             pieces += [whole] if straight else cut_touching(int(member), box, ink, content.height)
     return sorted(pieces, key=lambda piece: piece.box[0])
 
@@ -317,7 +168,7 @@ def _mask(parts: Components, piece: Piece) -> NDArray[np.bool_]:
     return own
 
 
-def _marks(parts: Components, pieces: list[Piece], content: _Content) -> NDArray[np.uint8]:
+def _marks(parts: Components, pieces: list[Piece], content: Content) -> NDArray[np.uint8]:
     """The separator each piece may be; none in cells, where only digits stand."""
     if content.field.cells or not pieces:
         return np.zeros(len(pieces), np.uint8)
