@@ -33,7 +33,9 @@ _NUMBER_GAP = 1.1  # of the figures' height: a wider gap parts two numbers
 _LABEL_WORDS = 3  # before a number on its line; more make a sentence
 _SURE = 0.7  # the probability of a digit that is hardly anything else
 _MOSTLY = 0.7  # of a number's digits on open paper are sure; what is less so is no number
+_LEAST_MEAN = 0.55  # the geometric mean of their probabilities, likewise
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
+_SHORT_ROW = 4  # cells: most of them may be crossed out before a small number
 _ALTERNATIVES = 3
 
 
@@ -93,7 +95,8 @@ def _read_cells(
     if not len(boxes):
         return [_Reading([])] if len(field.cells) >= _LEAST_CELLS else []
     digit = probabilities[:, :NOT_A_DIGIT].max(axis=1) > probabilities[:, NOT_A_DIGIT]
-    if 2 * digit.sum() < len(digit):
+    crossed = 2 * digit.sum() < len(digit)  # out, or letters, which words have more of
+    if not digit.any() or (crossed and len(digit) > _SHORT_ROW):
         return []
     first, last = np.flatnonzero(digit)[[0, -1]]
     # Between two digits stands another, however badly written.
@@ -101,8 +104,10 @@ def _read_cells(
     tokens = [token(*one) for one in zip(boxes, probabilities, digit.tolist(), strict=True)]
     middle = (boxes[first : last + 1, 0] + boxes[first : last + 1, 2]) / 2
     cells = np.searchsorted([cell[0] for cell in field.cells], middle, side="right")
-    gap = (np.diff(cells) > 1).any()
-    return [_Reading(tokens, "a cell between the digits is empty" if gap else "")]
+    doubt = "most of its cells hold no digit" if crossed else ""
+    if (np.diff(cells) > 1).any():
+        doubt = "a cell between the digits is empty"
+    return [_Reading(tokens, doubt)]
 
 
 def _box_number(tokens: list[Token], height: float) -> list[list[Token]]:
@@ -142,8 +147,11 @@ def _continues(tokens: list[Token], start: int, at: int, height: float) -> bool:
 
 def _credible(run: list[Token]) -> bool:
     """Whether a run on open paper is a number: a lone or doubtful sign is more likely not."""
-    sure = [token.confidence >= _SURE for token in run if token.kind == "digit"]
-    return len(sure) >= 2 and sum(sure) >= _MOSTLY * len(sure)
+    sure = np.array([token.confidence for token in run if token.kind == "digit"])
+    if len(sure) < 2:
+        return False
+    mean = float(np.exp(np.log(np.maximum(sure, 1e-6)).mean()))
+    return float((sure >= _SURE).mean()) >= _MOSTLY and mean >= _LEAST_MEAN
 
 
 def _stands_apart(tokens: list[Token], start: int, stop: int, height: float) -> bool:

@@ -19,8 +19,9 @@ __all__ = ["Content", "find_fields"]
 _LEAST_FIGURE = 9  # pixels at working scale; lower writing cannot be read
 _MOST_FIGURE = 0.15  # of the page's height; higher shapes are no figures
 _LEAST_IN_CELL = 0.1  # of the cell's height; less is a speck
-_LEAST_FIGURE_IN_CELL = 0.35  # of the cell's height
-_OPEN_CELL = 1.4  # widths of a cell: where the frame is wider or not seen at one end
+_LEAST_FIGURE_IN_CELL = 0.3  # of the cell's height
+_OPEN_CELL = 1.15  # widths of a cell: where the frame is wider or not seen at one end
+_INSET = 3  # pixels from a region's edge to the middle of the rule around it
 _RULED_OPEN = 1.4  # share of such a cell with a rule above, and with one below, in all
 _MOST_IN_BOX = 24  # components; a box with more holds text
 _LEAST_IN_BOX = 0.22  # of the box's height: lower writing is a caption, not its number
@@ -140,12 +141,16 @@ def _holds_one_character(
 ) -> bool:
     """Whether rules run above and below a box, and one character stands in it."""
     left, top, right, bottom = box
-    members = _inside(parts, box, free)
-    members = members[parts.heights[members] >= _LEAST_FIGURE_IN_CELL * (bottom - top)]
-    if not len(members) or rules_along(lines, left, right, top, bottom) < _RULED_OPEN:
+    # The rules run just outside of what they close in.
+    if rules_along(lines, left, right, top - _INSET, bottom + _INSET) < _RULED_OPEN:
         return False
-    own = parts.boxes[members]
-    return bool(own[:, 2].max() - own[:, 0].min() <= width and own[:, 0].min() > left)
+    members = _inside(parts, box, free)
+    own = parts.boxes[members[parts.heights[members] >= _LEAST_IN_CELL * (bottom - top)]]
+    if not len(own):
+        return False
+    (x0, y0), (x1, y1) = own[:, :2].min(axis=0), own[:, 2:].max(axis=0)
+    high = y1 - y0 >= _LEAST_FIGURE_IN_CELL * (bottom - top)
+    return bool(high and x1 - x0 <= width and x0 > left)
 
 
 def _cells_content(parts: Components, row: list[Box], free: NDArray[np.bool_]) -> list[Content]:
