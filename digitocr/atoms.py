@@ -7,6 +7,7 @@ shape. Which candidates are digits is not decided here.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,10 +75,12 @@ def lean(ink: NDArray[np.bool_]) -> tuple[float, bool]:
     ink: bool (h, w). The lean is that of the regression of its pixels' columns on their rows.
     """
     height, width = ink.shape
-    y, x = np.nonzero(ink)
-    if len(x) < 5 or height < 3:
+    moments = cv2.moments(ink.view(np.uint8), binaryImage=True)
+    if moments["m00"] < 5 or height < 3:
         return 0.0, False
-    (across, shared), (_, along) = np.cov(x, y)
+    across, shared, along = (
+        moments[name] / (moments["m00"] - 1) for name in ("mu20", "mu11", "mu02")
+    )
     thick = across - shared**2 / max(along, 1e-9)  # variance of x about the stroke's axis
     straight = height >= 1.2 * width and thick <= _STRAIGHT * height**2
     return float(np.degrees(np.arctan2(-shared, along))), bool(straight)

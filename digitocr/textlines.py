@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import chains, groups, neighbours
+from digitocr.components import chains, neighbours
 
 __all__ = ["TextLines", "find_lines", "prose"]
 
@@ -67,7 +67,9 @@ def _take_in(lines: TextLines) -> NDArray[np.int32]:
     middle = (lines.boxes[:, :2] + lines.boxes[:, 2:]) / 2
     reach = lines.height[:, None] * _SURROUNDINGS
     low, high = lines.boxes[:, :2] - reach, lines.boxes[:, 2:] + reach
-    within = ((middle[:, None] >= low) & (middle[:, None] <= high)).all(axis=2)  # small, large
+    within = np.ones((len(middle), len(middle)), bool)  # small, large
+    for at, least, most in zip(middle.T, low.T, high.T, strict=True):
+        within &= (at[:, None] >= least) & (at[:, None] <= most)
     larger = lines.height[None, :] >= 2 * lines.height[:, None]
     distance = abs(middle[:, None, 1] - middle[None, :, 1]) / np.maximum(lines.height, 1)
     distance[~(within & larger)] = np.inf
@@ -82,24 +84,33 @@ def _measure(
     boxes: NDArray[np.int32], heights: NDArray[np.float64], line: NDArray[np.int32]
 ) -> TextLines:
     """Boxes, letter heights and word counts of lines, which are numbered anew from 0."""
-    names, number_of = np.unique(line, return_inverse=True)
-    bounds = np.zeros((len(names), 4), np.int32)
-    height = np.zeros(len(names), np.float64)
-    words = np.zeros(len(names), np.int32)
-    for number, members in enumerate(groups(number_of)):
-        own = boxes[members]
-        bounds[number] = [*own[:, :2].min(axis=0), *own[:, 2:].max(axis=0)]
-        height[number] = np.sort(heights[members])[int(0.8 * (len(members) - 1) + 0.5)]
-        words[number] = _count_words(own, height[number])
-    return TextLines(number_of.astype(np.int32), bounds, height, words)
+    if not len(line):
+        return TextLines(line, boxes[:0], np.zeros(0), np.zeros(0, np.int32))
+    _, found, count = np.unique(line, return_inverse=True, return_counts=True)
+    number = np.asarray(found, np.int32)
+    first = np.cumsum(count) - count
+    height = heights[np.lexsort((heights, number))][first + (0.8 * (count - 1) + 0.5).astype(int)]
+    order = np.lexsort((boxes[:, 0], number))
+    own = boxes[order]
+    low, high = np.minimum.reduceat(own[:, :2], first), np.maximum.reduceat(own[:, 2:], first)
+    words = np.add.reduceat(_begins_word(own, number[order], height), first, dtype=np.int32)
+    return TextLines(number, np.concatenate([low, high], axis=1), height, words)
 
 
-def _count_words(boxes: NDArray[np.int32], height: float) -> int:
-    """How many words the components of one line make, parted by gaps."""
-    order = np.argsort(boxes[:, 0])
-    reached = np.maximum.accumulate(boxes[order, 2])
-    gaps = boxes[order[1:], 0] - reached[:-1]
-    return 1 + int((gaps > _WORD_GAP * height).sum())
+def _begins_word(
+    boxes: NDArray[np.int32], line: NDArray[np.int32], height: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """bool (C,): whether a component is the first of its line or stands behind a gap.
+
+    boxes: int32 (C, 4), line by line, from left to right. height: float64 (L,), of lines.
+    """
+    # Each line is moved far to the right of the one before: one pass measures all gaps.
+    away = line * np.int64(1 + boxes[:, 2].max())
+    reached = np.maximum.accumulate(boxes[:, 2] + away)
+    begins = np.ones(len(line), bool)
+    gaps = (boxes[:, 0] + away)[1:] - reached[:-1]
+    begins[1:] = (gaps > _WORD_GAP * height[line[1:]]) | (line[1:] != line[:-1])
+    return begins
 
 
 def prose(lines: TextLines) -> NDArray[np.bool_]:
