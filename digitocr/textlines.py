@@ -114,11 +114,21 @@ def _begins_word(
 
 
 def prose(lines: TextLines) -> NDArray[np.bool_]:
-    """bool (L,): which lines are sentences or parts of a paragraph."""
+    """bool (L,): which lines are sentences, parts of a paragraph, or fragments of either."""
     sentence = lines.words > _PROSE_WORDS
     result = sentence.copy()
     for index in np.flatnonzero(sentence):
-        result |= _same_paragraph(lines, int(index))
+        result |= _same_paragraph(lines, int(index)) | _fragments(lines, int(index))
+    return result
+
+
+def _fragments(lines: TextLines, index: int) -> NDArray[np.bool_]:
+    """Which lines lie within one, as what is left of letters where ink was lost does."""
+    reach = lines.height[index] * _SURROUNDINGS
+    middle = (lines.boxes[:, :2] + lines.boxes[:, 2:]) / 2
+    low, high = lines.boxes[index, :2] - reach, lines.boxes[index, 2:] + reach
+    within = ((middle >= low) & (middle <= high)).all(axis=1)
+    result: NDArray[np.bool_] = within & (lines.height <= 1.3 * lines.height[index])
     return result
 
 
