@@ -36,6 +36,7 @@ _MOSTLY = 0.7  # of a number's digits on open paper are sure; what is less so is
 _LEAST_MEAN = 0.55  # the geometric mean of their probabilities, likewise
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
 _SHORT_ROW = 4  # cells: most of them may be crossed out before a small number
+_STROKES = "/-"  # may end an amount; other separators at an end are dirt
 _ALTERNATIVES = 3
 
 
@@ -116,7 +117,16 @@ def _box_number(tokens: list[Token], height: float) -> list[list[Token]]:
     others = sum(token.kind == "other" and _tall(token, height) for token in tokens)
     if not digits or others > max(1, digits // 2):
         return []
-    return [[token for token in tokens if token.kind != "other"]]
+    return [_trimmed([token for token in tokens if token.kind != "other"])]
+
+
+def _trimmed(tokens: list[Token]) -> list[Token]:
+    """Tokens from the first digit to the last, and a stroke that ends an amount, as in 500/-."""
+    digits = [at for at, one in enumerate(tokens) if one.kind == "digit"]
+    stop = digits[-1] + 1
+    while stop < len(tokens) and tokens[stop].text in _STROKES:
+        stop += 1
+    return tokens[digits[0] : stop]
 
 
 def _tall(token: Token, height: float) -> bool:
@@ -132,7 +142,7 @@ def _free_numbers(tokens: list[Token], height: float) -> list[list[Token]]:
         while stop < len(tokens) and _continues(tokens, start, stop, height):
             stop += 1
         if _credible(tokens[start:stop]) and _stands_apart(tokens, start, stop, height):
-            numbers.append(tokens[start:stop])
+            numbers.append(_trimmed(tokens[start:stop]))
         start = max(stop, start + 1)
     return numbers
 

@@ -118,8 +118,44 @@ def test_the_digits_in_a_box_are_one_number() -> None:
     assert number.value == "4420000"
 
 
+@pytest.mark.parametrize(("written", "text"), [("01.", "01"), (",120", "120"), ("500/-", "500/-")])
+def test_dirt_at_the_ends_of_a_number_is_left_out(written: str, text: str) -> None:
+    (number,) = Line(written, kind="box").read()
+    assert number.text == text
+
+
 def test_a_box_of_letters_is_no_row() -> None:
     assert Line("SERATUS", kind="box").read() == []
+
+
+def test_a_short_row_of_mostly_crossed_cells_is_kept_for_review() -> None:
+    (number,) = Line("XX4", kind="cells").read()
+    assert (number.value, number.status) == ("4", "review")
+
+
+def test_cells_of_letters_are_no_row() -> None:
+    assert Line("SMITH", kind="cells").read() == []
+
+
+def test_an_empty_row_of_cells_is_blank() -> None:
+    line = Line("", kind="cells")
+    glyphs = line.glyphs()
+    cells = tuple((100 + 40 * k, 200, 140 + 40 * k, 250) for k in range(4))
+    empty = Glyphs(
+        **{name: getattr(glyphs, name) for name in Glyphs.__slots__}
+        | {"fields": (Field("cells", (100, 200, 260, 250), cells),)}
+    )
+    none = np.zeros((0, 11), np.float32)
+    (number,) = assemble("a.png", empty, none, AssembleOptions()).numbers
+    assert (number.value, number.status) == ("", "blank")
+
+
+def test_a_doubtful_glyph_between_digits_is_read_as_one_and_marked() -> None:
+    line = Line("12345")
+    line.rows[2] = np.full(11, 0.01, np.float32)
+    line.rows[2][[3, NOT_A_DIGIT]] = [0.3, 0.6]
+    (number,) = line.read()
+    assert (number.value, number.status) == ("12345", "review")
 
 
 def test_confidence_is_that_every_digit_is_right() -> None:
