@@ -35,6 +35,7 @@ _SURE = 0.7  # the probability of a digit that is hardly anything else
 _MOSTLY = 0.7  # of a number's digits on open paper are sure; what is less so is no number
 _LEAST_MEAN = 0.55  # the geometric mean of their probabilities, likewise
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
+_MAYBE = 0.1  # the probability of a digit in a cell after others that is not ruled out
 _SHORT_ROW = 4  # cells: most of them may be crossed out before a small number
 _STROKES = "/-"  # may end an amount; other separators at an end are dirt
 _ALTERNATIVES = 3
@@ -99,8 +100,10 @@ def _read_cells(
     crossed = 2 * digit.sum() < len(digit)  # out, or letters, which words have more of
     if not digit.any() or (crossed and len(digit) > _SHORT_ROW):
         return []
-    first, last = np.flatnonzero(digit)[[0, -1]]
-    # Between two digits stands another, however badly written.
+    # Between two digits stands another, however badly written, and after them most likely.
+    first = int(digit.argmax())
+    digit[first:] |= probabilities[first:, :NOT_A_DIGIT].max(axis=1) > _MAYBE
+    last = int(np.flatnonzero(digit)[-1])
     digit[first : last + 1] = True
     tokens = [token(*one) for one in zip(boxes, probabilities, digit.tolist(), strict=True)]
     middle = (boxes[first : last + 1, 0] + boxes[first : last + 1, 2]) / 2
