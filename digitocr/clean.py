@@ -118,9 +118,11 @@ def _sketch(flat: Mask, reduction: float) -> _Sketch:
     while max(flat.shape) > 2**0.5 * by * _SKETCH_SIDE:
         by *= 2  # halves are the cheapest to take
     small = reduced(flat, by, by)
-    if noise(small) > _COARSE_GRAIN:
+    grain = noise(small)
+    if grain > _COARSE_GRAIN:
         small = blurred(small, 0.8)
-    mask = binarise(small, noise(small))
+        grain = noise(small)
+    mask = binarise(small, grain)
     scale = reduction / by
     return _Sketch(mask, scale, stroke_width(mask) / scale, _character_size(mask) / scale)
 

@@ -103,8 +103,8 @@ def reduced(picture: Picture, across: int, down: int) -> Picture:
 def repeated(picture: Picture, times: int, shape: tuple[int, ...]) -> Picture:
     """Each pixel ``times`` times along both axes, on 0 to the (h, w) of ``shape``."""
     whole = np.zeros(shape[:2], np.uint8)
-    size = (picture.shape[1] * times, picture.shape[0] * times)
-    large = cv2.resize(picture, size, interpolation=cv2.INTER_NEAREST)
-    height, width = min(shape[0], size[1]), min(shape[1], size[0])
-    whole[:height, :width] = large[:height, :width]
+    wide = cv2.merge([picture] * times).reshape(len(picture), -1)[:, : shape[1]]
+    for row in range(min(times, shape[0])):
+        every = whole[row::times, : wide.shape[1]]
+        every[: len(wide)] = wide[: len(every)]
     return whole

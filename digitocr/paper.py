@@ -64,10 +64,9 @@ def noise(grey: NDArray[np.uint8]) -> float:
     if rows.shape[1] < 3:
         return 0.0
     left, right = rows[:, 2:], rows[:, :-2]
-    light = np.minimum(left, right) > _LIGHT
-    apart = np.maximum(left, right) - np.minimum(left, right)
-    counts = np.bincount(apart[light], minlength=256)
-    total = np.cumsum(counts)
+    light = np.asarray(np.minimum(left, right) > _LIGHT, np.uint8)
+    counts = cv2.calcHist([cv2.absdiff(left, right)], [0], light, [256], [0, 256]).ravel()
+    total = np.cumsum(counts, dtype=np.float64)
     if not total[-1]:
         return 0.0
     level = int(np.searchsorted(total, _QUANTILE * total[-1]))

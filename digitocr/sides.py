@@ -58,23 +58,37 @@ def _stretches(runs: Picture) -> Runs:
 
 def _meeting(runs: Runs, near: Picture, ink: Picture, length: int) -> Runs:
     """The runs that are sides, from rule to rule; what goes on beyond is a stroke's."""
-    whole, half = [], []
-    for row, start, end in runs.tolist():
-        met = np.flatnonzero(near[row, start:end])
-        if not len(met):
-            continue
-        first, last = start + int(met[0]), start + int(met[-1]) + 1
-        touched = _touched(ink, row, start, end)
-        if last - first >= length and touched < _LEANT_ON:
-            whole.append((row, first, last))
-        elif touched < _FREE and (first - start < 3 or end - last < 3):
-            half.append((row, start, end))
-    in_step = [run for run, even in zip(half, _in_step(_table(half)), strict=True) if even]
-    return _table(whole + in_step)
+    if not len(runs):
+        return runs
+    row, start, end = runs.T
+    x = _along(runs)[1]
+    met = _beside(near, runs, 0)
+    begins = np.cumsum(end - start) - (end - start)
+    first = np.minimum.reduceat(np.where(met, x, ink.shape[1]), begins)
+    last = np.maximum.reduceat(np.where(met, x + 1, 0), begins)
+    flanks = [
+        np.add.reduceat(_beside(ink, runs, by), begins, dtype=int) for by in (-_FLANK, _FLANK)
+    ]
+    touched = np.maximum(*flanks) / (end - start)
+    whole = (last - first >= length) & (touched < _LEANT_ON)
+    half = (first < last) & ~whole & (touched < _FREE)
+    half &= (first - start < 3) | (end - last < 3)
+    single = runs[half]
+    return np.concatenate([np.stack([row, first, last], axis=1)[whole], single[_in_step(single)]])
 
 
-def _table(runs: list[tuple[int, int, int]]) -> Runs:
-    return np.array(runs, dtype=np.intp).reshape(-1, 3)
+def _along(runs: Runs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The rows and columns of all pixels of all runs, one run after the other."""
+    row, start, end = runs.T
+    long = end - start
+    x = np.arange(long.sum()) + np.repeat(start - (np.cumsum(long) - long), long)
+    return np.repeat(row, long), x
+
+
+def _beside(picture: Picture, runs: Runs, by: int) -> NDArray[np.bool_]:
+    """Whether a mask is set at each pixel of the runs, or so many rows below."""
+    y, x = _along(runs)
+    return np.asarray(picture[np.clip(y + by, 0, len(picture) - 1), x] > 0)
 
 
 def _alike(runs: Runs, most: int) -> NDArray[np.bool_]:
@@ -123,10 +137,3 @@ def _inside_cells(rows: NDArray[np.intp]) -> NDArray[np.bool_]:
     inner = (own > 0) & (own < len(lines) - 1)
     before, after = lines[np.maximum(own - 1, 0)], lines[np.minimum(own + 1, len(lines) - 1)]
     return np.asarray(inner & (after - before < 1.3 * pitch))
-
-
-def _touched(ink: Picture, row: int, start: int, end: int) -> float:
-    """The share of a run's length along which ink lies on its busier flank."""
-    flanks = (max(0, row - _FLANK), min(ink.shape[0] - 1, row + _FLANK))
-    most = max(int(np.count_nonzero(ink[flank, start:end])) for flank in flanks)
-    return most / (end - start)

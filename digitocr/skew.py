@@ -11,8 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.morphology import transposed
-
 __all__ = ["measure_skew"]
 
 _POINTS = 8_000  # enough for a profile; more only cost time
@@ -26,7 +24,8 @@ def measure_skew(mask: NDArray[np.uint8], limit: float) -> float:
     mask: uint8 (h, w), 255 is ink; a quarter of the page's scale is enough.
     limit: the largest angle looked for, to either side, in degrees.
     """
-    profiles = [_edges(mask), _edges(transposed(mask)[:, ::-1])]
+    aside = np.asarray(cv2.rotate(mask, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8)
+    profiles = [_edges(mask), _edges(aside)]
     profiles = [points for points in profiles if len(points) >= _FEWEST]
     if not profiles:
         return 0.0
@@ -51,8 +50,7 @@ def _middle_of_peak(angles: NDArray[np.float64], scores: NDArray[np.float64]) ->
 
 def _edges(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N, 2) x and y, about the centre, of ink pixels with paper right below them."""
-    lower = np.asarray(cv2.compare(mask[:-1], mask[1:], cv2.CMP_GT))
-    y, x = np.divmod(np.flatnonzero(lower), mask.shape[1])
+    y, x = np.divmod(np.flatnonzero(mask[:-1] > mask[1:]), mask.shape[1])
     dice = np.random.default_rng(0)
     points = np.stack([x - mask.shape[1] / 2, y - mask.shape[0] / 2], axis=1).astype(np.float32)
     if len(points) > _POINTS:
