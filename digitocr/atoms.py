@@ -98,14 +98,14 @@ def marks(
     ``lean``. height: of the line's figures.
     """
     result = np.zeros(len(boxes), np.uint8)
+    if not len(boxes):
+        return result
     heights = boxes[:, 3] - boxes[:, 1]
     tall = heights >= 0.6 * height
-    for index in np.flatnonzero(heights < _LARGE_COMMA * height):
-        top, bottom = _level(boxes, tall & (np.arange(len(boxes)) != index), int(index))
-        if heights[index] < _SMALL * height:
-            result[index] = _small_mark(boxes[index], top, bottom)
-        elif _hangs(boxes[index], top, bottom):
-            result[index] = ord(",")
+    top, bottom = _levels(boxes, tall)
+    result[(heights < _LARGE_COMMA * height) & _hang(boxes, top, bottom)] = ord(",")
+    for index in np.flatnonzero(heights < _SMALL * height):
+        result[index] = _small_mark(boxes[index], top[index], bottom[index])
     # A slash leans more than the writing, and reaches above and below the figures beside it;
     # the more of one, the less of the other it takes.
     hand = float(np.median(leans[tall])) if tall.any() else 0.0
@@ -122,29 +122,40 @@ def _heights_beside(
 
     Within one amount figures may halve in size. ``height`` where there is none.
     """
-    figures = np.flatnonzero(tall)
-    beside = np.full(len(heights), height)
-    for index in range(len(heights)):
-        at = int(np.searchsorted(figures, index))
-        after = at + int(at < len(figures) and figures[at] == index)
-        near = np.concatenate([figures[max(0, at - 2) : at], figures[after : after + 2]])
-        if len(near):
-            beside[index] = np.median(heights[near])
-    return beside
+    at = np.asarray(np.cumsum(tall) - tall, np.intp)  # figures before each glyph
+    figures = np.concatenate([[np.nan] * 2, heights[tall], [np.nan] * 2])
+    near = np.sort(figures[at[:, None] + [0, 1, 2, 3] + np.outer(tall, [0, 0, 1, 1])], axis=1)
+    count = np.isfinite(near).sum(axis=1)
+    each = np.arange(len(heights))
+    median = (near[each, np.maximum(count - 1, 0) // 2] + near[each, count // 2]) / 2
+    return np.where(count > 0, median, height)
 
 
-def _level(boxes: NDArray[np.int32], tall: NDArray[np.bool_], index: int) -> tuple[float, float]:
-    """Top and bottom of the figures next to a small glyph."""
-    others = np.flatnonzero(tall)
-    if not len(others):
-        return float(boxes[:, 1].min()), float(boxes[:, 3].max())
-    nearest = others[np.argsort(abs(boxes[others, 0] - boxes[index, 0]), kind="stable")[:2]]
-    return float(boxes[nearest, 1].mean()), float(boxes[nearest, 3].mean())
+def _levels(
+    boxes: NDArray[np.int32], tall: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """float64 (N,) each: top and bottom of the two figures nearest to each glyph.
+
+    Those of all glyphs where there is no figure.
+    """
+    distance = abs(np.subtract.outer(boxes[:, 0], boxes[:, 0])).astype(np.float64)
+    distance[:, ~tall] = np.inf
+    np.fill_diagonal(distance, np.inf)
+    nearest = np.argsort(distance, axis=1, kind="stable")[:, :2]
+    there = np.isfinite(np.take_along_axis(distance, nearest, axis=1))
+    count = there.sum(axis=1)
+    top, bottom = (
+        (boxes[nearest, side] * there).sum(axis=1) / np.maximum(count, 1) for side in (1, 3)
+    )
+    none = count == 0
+    return np.where(none, boxes[:, 1].min(), top), np.where(none, boxes[:, 3].max(), bottom)
 
 
-def _hangs(box: NDArray[np.int32], top: float, bottom: float) -> bool:
-    """Whether a glyph begins in the lower half of the figures next to it and ends below them."""
-    return bool(box[1] > top + _HANGS * (bottom - top) and box[3] > bottom)
+def _hang(
+    boxes: NDArray[np.int32], top: NDArray[np.float64], bottom: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which glyphs begin in the lower half of the figures next to them and end below them."""
+    return np.asarray((boxes[:, 1] > top + _HANGS * (bottom - top)) & (boxes[:, 3] > bottom))
 
 
 def _small_mark(box: NDArray[np.int32], top: float, bottom: float) -> int:

@@ -84,8 +84,8 @@ def _best_row(seeds: NDArray[np.int32], first: int) -> NDArray[np.intp]:
     """The most bars that stand on one level from the first on, at one pitch."""
     left, top, _, bottom = seeds[first]
     height = bottom - top
-    near = (abs(seeds[:, 1:4:2] - [top, bottom]) <= _LEVEL * height).all(axis=1)
-    row = np.flatnonzero(near & (seeds[:, 0] >= left))
+    near = (abs(seeds[:, 1] - top) <= _LEVEL * height) & (seeds[:, 0] >= left)
+    row = np.flatnonzero(near & (abs(seeds[:, 3] - bottom) <= _LEVEL * height))
     if len(row) < _LEAST_SEEDS:
         return row[:0]
     middle = (seeds[row, 0] + seeds[row, 2]) / 2

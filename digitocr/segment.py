@@ -86,11 +86,12 @@ def _lattice(parts: Components, contents: list[Content]) -> Segments:
 
 def _span_boxes(atom_boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArray[np.int32]:
     """int32 (N, 4): the box around the atoms of each span."""
-    boxes = np.zeros((len(span), 4), np.int32)
-    for index, (start, stop) in enumerate(span):
-        own = atom_boxes[start:stop]
-        boxes[index] = [*own[:, :2].min(axis=0), *own[:, 2:].max(axis=0)]
-    return boxes
+    if not len(span):
+        return atom_boxes[:0]
+    padded = np.concatenate([atom_boxes, atom_boxes[:1]])  # for the last stop
+    low = np.minimum.reduceat(padded[:, :2], span.ravel())[::2]
+    high = np.maximum.reduceat(padded[:, 2:], span.ravel())[::2]
+    return np.concatenate([low, high], axis=1)
 
 
 def _pieces(parts: Components, content: Content) -> list[Piece]:
@@ -104,9 +105,9 @@ def _pieces(parts: Components, content: Content) -> list[Piece]:
         if content.field.cells:
             pieces += _cut_at_cells(int(member), box, ink, content.field.cells)
         else:
-            _, straight = lean(ink)
-            whole = Piece(int(member), (left, top, right, bottom))
-            pieces += [whole] if straight else cut_touching(int(member), box, ink, content.height)
+            cut = cut_touching(int(member), box, ink, content.height)
+            straight = not cut[0].whole and lean(ink)[1]
+            pieces += [Piece(int(member), (left, top, right, bottom))] if straight else cut
     return sorted(pieces, key=lambda piece: piece.box[0])
 
 
