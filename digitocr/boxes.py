@@ -17,7 +17,8 @@ from digitocr.types import Box
 
 __all__ = ["Regions", "enclosed", "rows_of_cells"]
 
-_LEAST_SIDE = 9  # pixels at working scale; a digit in a smaller box cannot be read
+_LEAST_WIDTH = 9  # pixels at working scale; a digit in a narrower box cannot be read
+_LEAST_HEIGHT = 18  # pixels at working scale, 2.3 mm; forms have higher boxes, letters lower loops
 _MOST_HEIGHT = 0.12  # of the page; higher boxes frame something else than one number
 _LEAST_FILL = 0.72  # of its bounding box; what is less is no rectangle
 _CELL_ASPECT = 1.45  # width to height; wider boxes hold more than one character
@@ -65,7 +66,11 @@ def _usable(stats: NDArray[np.int32], shape: tuple[int, ...]) -> NDArray[np.int3
     """int32 (B, 4): the boxes of those regions that a number may be written in."""
     left, top, width, height, area = stats.T
     inside = (left > 0) & (top > 0) & (left + width < shape[1]) & (top + height < shape[0])
-    fits = (np.minimum(width, height) >= _LEAST_SIDE / 2) & (height <= _MOST_HEIGHT * shape[0])
+    fits = (
+        (width >= _LEAST_WIDTH / 2)
+        & (height >= _LEAST_HEIGHT / 2)
+        & (height <= _MOST_HEIGHT * shape[0])
+    )
     full = area >= _LEAST_FILL * width * height
     keep = inside & fits & full
     keep[0] = False
