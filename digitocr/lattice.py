@@ -6,6 +6,7 @@ something else; the path with the highest score wins (Viterbi).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -136,12 +137,13 @@ def _path(
     the other within a word costs: a doubtful glyph between digits is one, between letters
     is none. A separator leaves it where it is.
     """
-    best = np.full((len(apart), 2), -np.inf)
-    best[0] = 0.0
+    spans, scores, gaps = span.tolist(), score.tolist(), apart.tolist()  # lists are quicker
+    best = [[-math.inf, -math.inf] for _ in gaps]
+    best[0] = [0.0, 0.0]
     came: dict[tuple[int, int], tuple[int, int, bool]] = {}
-    for at in np.lexsort((span[:, 0], span[:, 1])):
-        start, stop = span[at]
-        change = 0.0 if apart[start] else _CHANGE
+    for at in np.lexsort((span[:, 0], span[:, 1])).tolist():
+        start, stop = spans[at]
+        change = 0.0 if gaps[start] else _CHANGE
         for before, after, read in (
             (0, 0, 0),
             (1, 0, 0),
@@ -150,14 +152,14 @@ def _path(
             (0, 0, 2),
             (1, 1, 2),
         ):
-            total = best[start, before] + score[at, read] - change * (before != after)
-            if total > best[stop, after]:
-                best[stop, after] = total
-                came[int(stop), after] = (int(at), before, read == 0)
+            total = best[start][before] + scores[at][read] - change * (before != after)
+            if total > best[stop][after]:
+                best[stop][after] = total
+                came[stop, after] = (at, before, read == 0)
     path: list[tuple[int, bool]] = []
-    place, state = len(apart) - 1, int(best[-1].argmax())
+    place, state = len(gaps) - 1, int(best[-1][1] > best[-1][0])
     while place > 0:
         at, state, digit = came[place, state]
         path.append((at, digit))
-        place = int(span[at, 0])
+        place = spans[at][0]
     return path[::-1]

@@ -48,9 +48,10 @@ def normalize(ink: Ink, segments: Segments) -> Grey:
         return crops
     dark = cv2.bitwise_not(ink.grey)
     nobodys = cv2.bitwise_and(cv2.inRange(segments.labels, 0, 0), cv2.bitwise_not(ink.lines))
-    for crop, box, span in zip(crops, segments.boxes, segments.span, strict=True):
+    spans = segments.span.tolist()
+    for crop, box, (start, stop) in zip(crops, segments.boxes.tolist(), spans, strict=True):
         window = _around(box, dark.shape)
-        mine = cv2.inRange(segments.labels[window], int(span[0]) + 1, int(span[1]))
+        mine = cv2.inRange(segments.labels[window], start + 1, stop)
         fringe = cv2.bitwise_and(cv2.dilate(mine, _SQUARE), nobodys[window])
         crop[:] = glyph(cv2.bitwise_and(dark[window], cv2.bitwise_or(mine, fringe)))
     return crops
@@ -86,9 +87,9 @@ def picture(pixels: Grey) -> Grey:
     return glyph(_main_ink(_distance_from_paper(_opaque(_at_most(pixels, _LARGEST)))))
 
 
-def _around(box: NDArray[np.int32], shape: tuple[int, ...]) -> tuple[slice, slice]:
+def _around(box: list[int], shape: tuple[int, ...]) -> tuple[slice, slice]:
     """The rows and columns of a box and two pixels around it, within the page."""
-    left, top, right, bottom = (int(side) for side in box)
+    left, top, right, bottom = box
     rows = slice(max(top - 2, 0), min(bottom + 2, shape[0]))
     return rows, slice(max(left - 2, 0), min(right + 2, shape[1]))
 
