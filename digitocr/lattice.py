@@ -19,7 +19,6 @@ __all__ = ["Token", "best_path", "figure_height", "token"]
 
 _LEAST_DIGIT = 0.5  # of the figures' height: what is lower is hardly a digit
 _NO_DIGIT = 0.3  # of the figures' height: what is lower is surely none
-_GIVE_UP = 0.5  # the log score lost for each atom that is read as no digit
 _CUT = 1.5  # the log score lost for each cut through ink
 _CHANGE = 2.5  # the log score lost between a digit and other writing within a word
 _WORD_GAP = 0.3  # of the figures' height: the space between words
@@ -101,9 +100,8 @@ def _scores(
     """float64 (N, 3): the log score of each candidate as a digit, as other writing, as a mark.
 
     A candidate of k atoms weighs k times, so that paths of few and of many are compared
-    fairly. A cut through ink must be worth it, and so must giving up on a glyph. What is
-    much lower than the figures, leans and reaches like a slash or hangs like a comma, is no
-    digit whatever its shape.
+    fairly. A cut through ink must be worth it. What is much lower than the figures, leans
+    and reaches like a slash or hangs like a comma, is no digit whatever its shape.
     """
     heights = boxes[:, 3] - boxes[:, 1]
     size = np.clip((heights / height - _NO_DIGIT) / (_LEAST_DIGIT - _NO_DIGIT), 0.01, 1.0)
@@ -112,7 +110,7 @@ def _scores(
     other = np.log(np.maximum(np.maximum(probabilities[:, NOT_A_DIGIT], 1 - size), 1e-6))
     separator = np.where(mark > 0, other, -np.inf)
     atoms = (span[:, 1] - span[:, 0])[:, None]
-    scores = np.stack([digit, other - _GIVE_UP, separator], axis=1)
+    scores = np.stack([digit, other, separator], axis=1)
     return np.asarray(scores * atoms - _CUT / 2 * cuts[:, None])
 
 
