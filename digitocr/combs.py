@@ -82,7 +82,7 @@ def _bars(ink: Mask) -> NDArray[np.int32]:
 
 def _best_row(seeds: NDArray[np.int32], first: int) -> NDArray[np.intp]:
     """The most bars that stand on one level from the first on, at one pitch."""
-    left, top, _, bottom = seeds[first]
+    left, top, _, bottom = seeds[first].tolist()
     height = bottom - top
     near = (abs(seeds[:, 1] - top) <= _LEVEL * height) & (seeds[:, 0] >= left)
     row = np.flatnonzero(near & (abs(seeds[:, 3] - bottom) <= _LEVEL * height))

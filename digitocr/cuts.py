@@ -145,11 +145,10 @@ def _cheapest(price: NDArray[np.float64], astray: NDArray[np.float64]) -> NDArra
     height, count, width = price.shape
     cost = np.full((height + 1, count, width + 2), np.inf)  # with a wall on either side
     cost[0, :, 1:-1] = 0.0
+    left, here, right = cost[:, :, :-2], cost[:, :, 1:-1], cost[:, :, 2:]
     for row in range(height):
-        before = cost[row]
-        aside = np.minimum(before[:, :-2], before[:, 2:]) + _BEND
-        np.minimum(aside, before[:, 1:-1], out=aside)
-        cost[row + 1, :, 1:-1] = aside + price[row] + astray
+        best = np.minimum(np.minimum(left[row], right[row]) + _BEND, here[row])
+        here[row + 1] = best + price[row] + astray
     at = np.zeros((count, height), np.intp)
     each, steps = np.arange(count)[:, None], np.array([-1, 0, 1])
     column = cost[height].argmin(axis=1, keepdims=True)
