@@ -108,7 +108,7 @@ def _read_cells(
     tokens = [token(*one) for one in zip(boxes, probabilities, digit.tolist(), strict=True)]
     middle = (boxes[first : last + 1, 0] + boxes[first : last + 1, 2]) / 2
     cells = np.searchsorted([cell[0] for cell in field.cells], middle, side="right")
-    doubt = "most of its cells hold no digit" if crossed else ""
+    doubt = "most of its cells hold no digit" if crossed else field.doubt
     if (np.diff(cells) > 1).any():
         doubt = "a cell between the digits is empty"
     return [_Reading(tokens, doubt)]

@@ -21,6 +21,9 @@ _MOST_FIGURE = 0.15  # of the page's height; higher shapes are no figures
 _LEAST_IN_CELL = 0.1  # of the cell's height; less is a speck
 _LEAST_FIGURE_IN_CELL = 0.3  # of the cell's height
 _OPEN_CELL = 1.15  # widths of a cell: where the frame is wider or not seen at one end
+_MOST_CELLS = 30  # of one row
+_BAR = 0.2  # of a cell's width: upright strokes this near to its edge are bars
+_OFF_MIDDLE = 0.28  # of a place's width, by which a character may stand off its middle
 _INSET = 3  # pixels from a region's edge to the middle of the rule around it
 _RULED_OPEN = 1.4  # share of such a cell with a rule above, and with one below, in all
 _MOST_IN_BOX = 24  # components; a box with more holds text
@@ -50,7 +53,7 @@ def find_fields(
     rows = rows_of_cells(regions.boxes) if options.cells else []
     rows = _longest([*rows, *(list(comb.cells) for comb in combs)])
     for row in rows:
-        contents += _cells_content(parts, _with_open_cells(parts, row, lines, free), free)
+        contents += _cells_content(parts, *_with_open_cells(parts, row, lines, free), free)
     if options.boxes:
         for box in (_ints(edges) for edges in regions.boxes):
             if not any(_overlap([box], row) for row in rows):
@@ -117,43 +120,74 @@ def _inside(parts: Components, box: Box, free: NDArray[np.bool_]) -> NDArray[np.
 
 def _with_open_cells(
     parts: Components, row: list[Box], lines: NDArray[np.uint8], free: NDArray[np.bool_]
-) -> list[Box]:
-    """The row, with a cell more on a side where its rules go on around one more character.
+) -> tuple[list[Box], str]:
+    """The row with the cells at its ends whose frame is not seen, and what is odd about them.
 
-    Where the frame of a table is the outer side of a row, the first or last cell is often
-    wider than the others, or its side is not seen: its digit must not be lost.
+    Where the rules go on around one more character, it is of the number: the frame of a
+    table may be the outer side of a row. Where characters go on without rules, each in its
+    place and as high as those in the row, the rest of the frame is too faint to be seen;
+    but they may be something else.
     """
-    width = round(float(np.median([right - left for left, _, right, _ in row])))
-    reach = round(_OPEN_CELL * width)
-    (left, top, _, bottom), (_, _, right, _) = row[0], row[-1]
-    before = (max(0, left - reach), top, left, bottom)
-    after = (right, top, min(lines.shape[1], right + reach), bottom)
-    extended = list(row)
-    if _holds_one_character(parts, before, width, lines, free):
-        extended.insert(0, before)
-    if _holds_one_character(parts, after, width, lines, free):
-        extended.append(after)
-    return extended
+    cells, doubt = list(row), ""
+    pitch = float(np.median(np.diff([cell[0] for cell in row])))
+    height = _median_figure(parts, row, free)
+    for after in (False, True):
+        while len(cells) < _MOST_CELLS:
+            box = _next_cell(cells, pitch, after, lines.shape[1])
+            character = _one_character(parts, box, pitch, free)
+            if character is None:
+                break
+            if rules_along(lines, box[0], box[2], box[1] - _INSET, box[3] + _INSET) < _RULED_OPEN:
+                if not _like_the_others(character, box, height):
+                    break
+                doubt = "its frame is not seen whole"
+            cells.insert(len(cells) if after else 0, box)
+    return cells, doubt
 
 
-def _holds_one_character(
-    parts: Components, box: Box, width: int, lines: NDArray[np.uint8], free: NDArray[np.bool_]
-) -> bool:
-    """Whether rules run above and below a box, and one character stands in it."""
+def _next_cell(cells: list[Box], pitch: float, after: bool, page_width: int) -> Box:
+    """The place beside the first or the last cell, a little wider than a cell."""
+    reach = round(_OPEN_CELL * pitch)
+    left, top, right, bottom = cells[-1 if after else 0]
+    if after:
+        return right, top, min(page_width, right + reach), bottom
+    return max(0, left - reach), top, left, bottom
+
+
+def _median_figure(parts: Components, row: list[Box], free: NDArray[np.bool_]) -> float:
+    """The height of the characters in a row of cells, 0 where there are too few to tell."""
+    members = np.concatenate([_inside(parts, cell, free) for cell in row])
+    heights = parts.heights[members]
+    heights = heights[heights >= _LEAST_FIGURE_IN_CELL * (row[0][3] - row[0][1])]
+    return float(np.median(heights)) if len(heights) >= 2 else 0.0
+
+
+def _one_character(
+    parts: Components, box: Box, width: float, free: NDArray[np.bool_]
+) -> Box | None:
+    """The box around what stands in a place, if that may be one character; bars do not count."""
     left, top, right, bottom = box
-    # The rules run just outside of what they close in.
-    if rules_along(lines, left, right, top - _INSET, bottom + _INSET) < _RULED_OPEN:
-        return False
     members = _inside(parts, box, free)
     own = parts.boxes[members[parts.heights[members] >= _LEAST_IN_CELL * (bottom - top)]]
+    rim = np.minimum(own[:, 2] - left, right - own[:, 0]) < _BAR * width
+    own = own[~(rim & (own[:, 3] - own[:, 1] > 3 * (own[:, 2] - own[:, 0])))]
     if not len(own):
-        return False
-    (x0, y0), (x1, y1) = own[:, :2].min(axis=0), own[:, 2:].max(axis=0)
+        return None
+    (x0, y0), (x1, y1) = own[:, :2].min(axis=0).tolist(), own[:, 2:].max(axis=0).tolist()
     high = y1 - y0 >= _LEAST_FIGURE_IN_CELL * (bottom - top)
-    return bool(high and x1 - x0 <= width and x0 > left)
+    return (x0, y0, x1, y1) if high and x1 - x0 <= width and x0 > left else None
 
 
-def _cells_content(parts: Components, row: list[Box], free: NDArray[np.bool_]) -> list[Content]:
+def _like_the_others(character: Box, cell: Box, height: float) -> bool:
+    """Whether a character is as high as those of a row, and in the middle of its place."""
+    own = character[3] - character[1]
+    off = abs(character[0] + character[2] - cell[0] - cell[2]) / 2
+    return 0.7 * height <= own <= 1.4 * height and off <= _OFF_MIDDLE * (cell[2] - cell[0])
+
+
+def _cells_content(
+    parts: Components, row: list[Box], doubt: str, free: NDArray[np.bool_]
+) -> list[Content]:
     """A row of cells with what is written in it; a box each where cells hold whole numbers."""
     bounds = (row[0][0], min(c[1] for c in row), row[-1][2], max(c[3] for c in row))
     members = np.unique(np.concatenate([_inside(parts, cell, free) for cell in row]))
@@ -161,7 +195,7 @@ def _cells_content(parts: Components, row: list[Box], free: NDArray[np.bool_]) -
     members = members[parts.heights[members] >= _LEAST_IN_CELL * height]
     if _one_character_each(parts, row, members, height):
         free[members] = False
-        return [Content(Field("cells", bounds, tuple(row)), members, height)]
+        return [Content(Field("cells", bounds, tuple(row), doubt=doubt), members, height)]
     return [content for box in row for content in _box_content(parts, box, free)]
 
 

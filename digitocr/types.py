@@ -95,12 +95,14 @@ class Field:
     box: in pixels of the ink picture.
     cells: the cells' boxes from left to right; empty for the other kinds.
     name: the template's name; empty where there is no template.
+    doubt: what is odd about the place, a reason for a person to look; empty where nothing is.
     """
 
     kind: Literal["cells", "box", "free", "given"]
     box: Box
     cells: tuple[Box, ...] = ()
     name: str = ""
+    doubt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,34 @@ def test_an_empty_row_of_cells_is_a_field_without_candidates() -> None:
     assert len(found.boxes) == 0
 
 
+def test_a_digit_between_rules_that_go_on_beyond_the_cells_is_of_the_number() -> None:
+    mask, lines = _page(), _comb(100, 300, 4)
+    for index, digit in enumerate("25012"):
+        _write(mask, digit, 112 + 50 * index, 348)
+    cv2.line(lines, (300, 300), (370, 300), 255, 2)
+    cv2.line(lines, (300, 360), (370, 360), 255, 2)
+    (field,) = _segment(mask, lines).fields
+    assert (len(field.cells), field.doubt) == (5, "")
+
+
+def test_digits_in_step_beyond_the_cells_are_of_the_number_but_doubtful() -> None:
+    mask = _page()
+    for index, digit in enumerate("250123"):
+        _write(mask, digit, 112 + 50 * index, 348)
+    (field,) = _segment(mask, _comb(100, 300, 4)).fields
+    assert len(field.cells) == 6
+    assert field.doubt
+
+
+def test_a_word_beside_the_cells_is_not_of_the_number() -> None:
+    mask = _page()
+    for index, digit in enumerate("2501"):
+        _write(mask, digit, 112 + 50 * index, 348)
+    _write(mask, "Date", 20, 340, scale=1.0)
+    found = _segment(mask, _comb(100, 300, 4))
+    assert {len(field.cells) for field in found.fields if field.kind == "cells"} == {4}
+
+
 def test_cells_that_hold_whole_numbers_are_a_box_each() -> None:
     mask = _page()
     for index in range(3):
