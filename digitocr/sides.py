@@ -61,34 +61,20 @@ def _meeting(runs: Runs, near: Picture, ink: Picture, length: int) -> Runs:
     if not len(runs):
         return runs
     row, start, end = runs.T
-    x = _along(runs)[1]
-    met = _beside(near, runs, 0)
     begins = np.cumsum(end - start) - (end - start)
+    y = np.repeat(row, end - start)  # of all pixels of all runs, one run after the other
+    x = np.arange(len(y)) + np.repeat(start - begins, end - start)
+    met = near[y, x] > 0
     first = np.minimum.reduceat(np.where(met, x, ink.shape[1]), begins)
     last = np.maximum.reduceat(np.where(met, x + 1, 0), begins)
-    flanks = [
-        np.add.reduceat(_beside(ink, runs, by), begins, dtype=int) for by in (-_FLANK, _FLANK)
-    ]
-    touched = np.maximum(*flanks) / (end - start)
-    whole = (last - first >= length) & (touched < _LEANT_ON)
-    half = (first < last) & ~whole & (touched < _FREE)
+    flanks = (ink[np.maximum(y - _FLANK, 0), x], ink[np.minimum(y + _FLANK, len(ink) - 1), x])
+    touched = np.maximum(*(np.add.reduceat(flank > 0, begins, dtype=np.intp) for flank in flanks))
+    leant_on = touched / (end - start)
+    whole = (last - first >= length) & (leant_on < _LEANT_ON)
+    half = (first < last) & ~whole & (leant_on < _FREE)
     half &= (first - start < 3) | (end - last < 3)
     single = runs[half]
     return np.concatenate([np.stack([row, first, last], axis=1)[whole], single[_in_step(single)]])
-
-
-def _along(runs: Runs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The rows and columns of all pixels of all runs, one run after the other."""
-    row, start, end = runs.T
-    long = end - start
-    x = np.arange(long.sum()) + np.repeat(start - (np.cumsum(long) - long), long)
-    return np.repeat(row, long), x
-
-
-def _beside(picture: Picture, runs: Runs, by: int) -> NDArray[np.bool_]:
-    """Whether a mask is set at each pixel of the runs, or so many rows below."""
-    y, x = _along(runs)
-    return np.asarray(picture[np.clip(y + by, 0, len(picture) - 1), x] > 0)
 
 
 def _alike(runs: Runs, most: int) -> NDArray[np.bool_]:

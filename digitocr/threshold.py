@@ -85,8 +85,9 @@ def drop_specks(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if not small.any():
         return mask
     at = np.flatnonzero(some > 0)  # of flags, which is twice as fast as of grey levels
+    at = at[small[labels.ravel()[at]]]
     label = labels.ravel()[at]
     areas = np.bincount(label, share.ravel()[at] * (4 / 255.0), len(small))
     specks = np.zeros(labels.shape, np.uint8)
-    specks.ravel()[at[(small & (areas < smallest))[label]]] = 255
+    specks.ravel()[at[(areas < smallest)[label]]] = 255
     return without(mask, repeated(specks, 2, mask.shape))
