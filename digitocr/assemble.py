@@ -86,8 +86,8 @@ def _read_field(
     height = figure_height(glyphs.boxes[own], probabilities)
     tokens = best_path(glyphs, probabilities, own, height)
     if field.kind == "free":
-        return [_Reading(run) for run in _free_numbers(tokens, height)]
-    return [_Reading(tokens) for tokens in _box_number(tokens, height)]
+        return [_Reading(run, field.doubt) for run in _free_numbers(tokens, height)]
+    return _box_number(tokens, height, field.doubt)
 
 
 def _read_cells(
@@ -114,13 +114,17 @@ def _read_cells(
     return [_Reading(tokens, doubt)]
 
 
-def _box_number(tokens: list[Token], height: float) -> list[list[Token]]:
+def _box_number(tokens: list[Token], height: float, doubt: str) -> list[_Reading]:
     """The number in a box: all its digits, where it holds little else."""
-    digits = sum(token.kind == "digit" for token in tokens)
-    others = sum(token.kind == "other" and _tall(token, height) for token in tokens)
-    if not digits or others > max(1, digits // 2):
+    digits = [at for at, one in enumerate(tokens) if one.kind == "digit"]
+    others = [at for at, one in enumerate(tokens) if one.kind == "other" and _tall(one, height)]
+    if not digits or len(others) > max(1, len(digits) // 2):
         return []
-    return [_trimmed([token for token in tokens if token.kind != "other"])]
+    # A currency sign or a label stands before the digits; what stands among or behind them
+    # may be digits that could not be read.
+    if others and others[-1] > digits[0]:
+        doubt = "something that is not read stands beside the digits"
+    return [_Reading(_trimmed([one for one in tokens if one.kind != "other"]), doubt)]
 
 
 def _trimmed(tokens: list[Token]) -> list[Token]:

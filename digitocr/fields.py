@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,8 +59,20 @@ def find_fields(
             if not any(_overlap([box], row) for row in rows):
                 contents += _box_content(parts, box, free)
     if options.free:
-        contents += _free_contents(parts, regions, free)
+        ends = [content.field for content in contents if content.field.doubt]
+        contents += [_beside(content, ends) for content in _free_contents(parts, regions, free)]
     return _in_reading_order(contents)
+
+
+def _beside(content: Content, rows: list[Field]) -> Content:
+    """The content, doubtful where it may be the rest of a row of cells."""
+    for row in rows:
+        left, _, right, _ = content.field.box
+        pitch = (row.box[2] - row.box[0]) / len(row.cells)
+        near = row.box[0] - pitch < right and left < row.box[2] + pitch
+        if near and _level(content.field.box, row.box):
+            return replace(content, field=replace(content.field, doubt=row.doubt))
+    return content
 
 
 def _longest(rows: list[list[Box]]) -> list[list[Box]]:
@@ -138,9 +150,11 @@ def _with_open_cells(
             if character is None:
                 break
             if rules_along(lines, box[0], box[2], box[1] - _INSET, box[3] + _INSET) < _RULED_OPEN:
-                if not _like_the_others(character, box, height):
+                if not _as_high(character, height):
                     break
                 doubt = "its frame is not seen whole"
+                if not _in_the_middle(character, box):
+                    break
             cells.insert(len(cells) if after else 0, box)
     return cells, doubt
 
@@ -178,11 +192,15 @@ def _one_character(
     return (x0, y0, x1, y1) if high and x1 - x0 <= width and x0 > left else None
 
 
-def _like_the_others(character: Box, cell: Box, height: float) -> bool:
-    """Whether a character is as high as those of a row, and in the middle of its place."""
-    own = character[3] - character[1]
+def _as_high(character: Box, height: float) -> bool:
+    """Whether a character is about as high as those of a row."""
+    return 0.7 * height <= character[3] - character[1] <= 1.4 * height
+
+
+def _in_the_middle(character: Box, cell: Box) -> bool:
+    """Whether a character stands where it would in a cell."""
     off = abs(character[0] + character[2] - cell[0] - cell[2]) / 2
-    return 0.7 * height <= own <= 1.4 * height and off <= _OFF_MIDDLE * (cell[2] - cell[0])
+    return off <= _OFF_MIDDLE * (cell[2] - cell[0])
 
 
 def _cells_content(

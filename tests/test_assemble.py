@@ -128,6 +128,14 @@ def test_a_box_of_letters_is_no_row() -> None:
     assert Line("SERATUS", kind="box").read() == []
 
 
+def test_what_is_not_read_behind_the_digits_in_a_box_is_for_review() -> None:
+    (number,) = Line("44,20,X", kind="box").read()
+    assert number.status == "review"
+    assert number.message
+    (number,) = Line("R 44,20", kind="box").read()
+    assert number.status == "ok"
+
+
 def test_a_short_row_of_mostly_crossed_cells_is_kept_for_review() -> None:
     (number,) = Line("XX4", kind="cells").read()
     assert (number.value, number.status) == ("4", "review")
