@@ -482,6 +482,11 @@ def wait_until(condition: Any, seconds: float = 30) -> bool:
     return False
 
 
+def _as_at_a_terminal() -> None:
+    """Listen to Ctrl-C again, which a shell makes its background jobs deaf to."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture(scope="module")
 def pile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """More documents than are read in the time it takes to send a signal."""
@@ -512,6 +517,7 @@ def test_an_interrupted_run_leaves_nothing(number, to_all, delay, status, pile, 
         text=True,
         env=ENVIRONMENT,
         start_new_session=True,
+        preexec_fn=_as_at_a_terminal,
     )
     workers: set[int] = set()
     if delay is None:
