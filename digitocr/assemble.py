@@ -7,7 +7,8 @@ followed by a word.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ __all__ = ["assemble"]
 
 _WORD_GAP = 0.3  # of the figures' height: the space between words
 _NUMBER_GAP = 1.1  # of the figures' height: a wider gap parts two numbers
+_SAME_NUMBER = 0.8  # of the figures' height: numbers with a narrower gap may be one
 _LABEL_WORDS = 3  # before a number on its line; more make a sentence
 _SURE = 0.7  # the probability of a digit that is hardly anything else
 _MOSTLY = 0.7  # of a number's digits on open paper are sure; what is less so is no number
@@ -37,6 +39,7 @@ _LEAST_MEAN = 0.6  # the geometric mean of their probabilities, likewise
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
 _MAYBE = 0.1  # the probability of a digit in a cell after others that is not ruled out
 _SHORT_ROW = 4  # cells: most of them may be crossed out before a small number
+_ODD = re.compile(r"[.,'/-]{2}(?<!/-$)")  # two separators side by side; "500/-" is none
 _STROKES = "/-"  # may end an amount; other separators at an end are dirt
 _ALTERNATIVES = 3
 
@@ -57,12 +60,15 @@ def assemble(
     probabilities: float32 (N, 11), of each candidate in ``glyphs``.
     """
     bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1))
-    numbers: list[Number] = []
+    readings: list[tuple[Field, _Reading]] = []
     for index, field in enumerate(glyphs.fields):
         own = slice(int(bounds[index]), int(bounds[index + 1]))
-        for reading in _read_field(field, glyphs, probabilities[own], own):
-            name = field.name or f"n{len(numbers) + 1}"
-            numbers.append(_number(file, glyphs, field, name, reading, options))
+        read = _read_field(field, glyphs, probabilities[own], own)
+        readings += [(field, reading) for reading in read]
+    numbers = [
+        _number(file, glyphs, field, field.name or f"n{at}", reading, options)
+        for at, (field, reading) in enumerate(_doubt_neighbours(readings), start=1)
+    ]
     width, height = glyphs.page_size
     return PageReading(
         page=glyphs.number,
@@ -73,6 +79,27 @@ def assemble(
         skew=glyphs.skew,
         numbers=tuple(numbers),
     )
+
+
+def _doubt_neighbours(readings: list[tuple[Field, _Reading]]) -> list[tuple[Field, _Reading]]:
+    """The readings; those that stand so close that they may be one number are doubtful.
+
+    A fold, a stain or a rule that is none may part a number in two.
+    """
+    written = [at for at, (_, reading) in enumerate(readings) if reading.tokens]
+    boxes = np.array([_bounds(readings[at][1].tokens) for at in written]).reshape(-1, 4)
+    left, top, right, bottom = (edge[:, None] for edge in boxes.T)
+    height = np.minimum(bottom - top, (bottom - top).T)
+    level = 2 * (np.minimum(bottom, bottom.T) - np.maximum(top, top.T)) >= height
+    gap = np.maximum(left - right.T, left.T - right)
+    close = level & (gap <= _SAME_NUMBER * height)
+    np.fill_diagonal(close, False)
+    result = list(readings)
+    for at in np.array(written, int)[close.any(axis=1)]:
+        field, reading = readings[at]
+        doubt = reading.doubt or "another number stands so close that the two may be one"
+        result[at] = (field, replace(reading, doubt=doubt))
+    return result
 
 
 def _read_field(
@@ -208,13 +235,15 @@ def _number(
     digits = [token for token in tokens if token.kind == "digit"]
     others = [token for token in tokens if token.kind == "other"]
     confidence = float(np.prod([token.confidence for token in digits + others]))
-    status, message = _status(digits, confidence, reading.doubt, options)
+    text = "".join(token.text for token in tokens)
+    doubt = reading.doubt or ("its separators are odd" if _ODD.search(text) else "")
+    status, message = _status(digits, confidence, doubt, options)
     return Number(
         file=file,
         page=glyphs.number,
         field=name,
         value="".join(token.text for token in digits),
-        text="".join(token.text for token in tokens),
+        text=text,
         confidence=confidence,
         status=status,
         box=_on_page(_bounds(tokens) if digits else field.box, glyphs),

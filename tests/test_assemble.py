@@ -136,6 +136,29 @@ def test_what_is_not_read_behind_the_digits_in_a_box_is_for_review() -> None:
     assert number.status == "ok"
 
 
+@pytest.mark.parametrize(
+    ("text", "status"), [("329,,000", "review"), ("12-/34", "review"), ("44,20,000/-", "ok")]
+)
+def test_separators_side_by_side_are_for_review(text: str, status: str) -> None:
+    (number,) = Line(text).read()
+    assert (number.text, number.status) == (text, status)
+
+
+def test_two_numbers_so_close_that_they_may_be_one_are_for_review() -> None:
+    line = Line("300020 108841").glyphs()
+    halves = Glyphs(
+        **{name: getattr(line, name) for name in Glyphs.__slots__}
+        | {
+            "fields": (Field("box", (90, 180, 290, 250)), Field("box", (291, 180, 500, 250))),
+            "field": np.repeat([0, 1], 6).astype(np.int32),
+        }
+    )
+    rows = np.array([_probabilities(sign, 0.999) for sign in "300020108841"], np.float32)
+    numbers = assemble("a.png", halves, rows, AssembleOptions()).numbers
+    assert [number.value for number in numbers] == ["300020", "108841"]
+    assert {number.status for number in numbers} == {"review"}
+
+
 def test_a_short_row_of_mostly_crossed_cells_is_kept_for_review() -> None:
     (number,) = Line("XX4", kind="cells").read()
     assert (number.value, number.status) == ("4", "review")
