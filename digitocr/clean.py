@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.cleaning.erase import erase_rules
+from digitocr.cleaning.frames import erase_turned_frames
+from digitocr.cleaning.morphology import blurred, dilated, inverse, reduced, without
+from digitocr.cleaning.paper import flatten, noise, to_grey
+from digitocr.cleaning.rules import find_rules
+from digitocr.cleaning.skew import measure_skew
+from digitocr.cleaning.straighten import Pose, straighten
+from digitocr.cleaning.threshold import binarise, drop_specks, stroke_width
+from digitocr.cleaning.turn import measure_turn
 from digitocr.components import label_components
-from digitocr.erase import erase_rules
-from digitocr.frames import erase_turned_frames
-from digitocr.morphology import blurred, dilated, inverse, reduced, without
-from digitocr.paper import flatten, noise, to_grey
 from digitocr.recipe import CleanOptions
-from digitocr.rules import find_rules
-from digitocr.skew import measure_skew
-from digitocr.straighten import Pose, straighten
-from digitocr.threshold import binarise, drop_specks, stroke_width
-from digitocr.turn import measure_turn
 from digitocr.types import Ink, Page
 
 __all__ = ["clean"]

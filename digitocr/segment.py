@@ -11,12 +11,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.atoms import candidates, lean, marks
-from digitocr.combs import Comb, find_combs
 from digitocr.components import Components, find_components
-from digitocr.cuts import Piece, cut_along, cut_touching
-from digitocr.fields import Content, find_fields
 from digitocr.recipe import SegmentOptions
+from digitocr.segmenting.atoms import candidates, lean, marks
+from digitocr.segmenting.combs import Comb, find_combs
+from digitocr.segmenting.cuts import Piece, cut_along, cut_touching
+from digitocr.segmenting.fields import Content, find_fields
 from digitocr.types import Box, Field, Ink, Segments
 
 __all__ = ["segment"]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digitocr.atoms import candidates, lean, marks
-from digitocr.cuts import Piece, cut_touching
+from digitocr.segmenting.atoms import candidates, lean, marks
+from digitocr.segmenting.cuts import Piece, cut_touching
 
 
 def _ring(picture: NDArray[np.uint8], x: int) -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.boxes import enclosed, rows_of_cells
+from digitocr.segmenting.boxes import enclosed, rows_of_cells
 
 
 def _page(height: int = 600, width: int = 800) -> NDArray[np.uint8]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.combs import find_combs
+from digitocr.segmenting.combs import find_combs
 
 
 def _blank() -> NDArray[np.uint8]:

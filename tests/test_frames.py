@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digitocr.boxes import enclosed, rows_of_cells
+from digitocr.cleaning.frames import erase_turned_frames
 from digitocr.components import label_components
-from digitocr.frames import erase_turned_frames
+from digitocr.segmenting.boxes import enclosed, rows_of_cells
 
 
 def _turned(picture: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:

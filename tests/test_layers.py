@@ -145,3 +145,12 @@ def test_a_worker_stays_light() -> None:
 
 def test_export_loads_a_format_when_it_is_asked_for() -> None:
     assert not loaded_by("import digitocr.export") & {"pyarrow", "pandas", "torch", "cv2"}
+
+
+@pytest.mark.parametrize(
+    ("part", "stage"), [("cleaning", "clean"), ("segmenting", "segment"), ("formats", "ingest")]
+)
+def test_the_parts_of_a_stage_are_used_by_it_alone(part: str, stage: str) -> None:
+    for module in MODULES:
+        inside = module == stage or module.partition(".")[0] == part
+        assert inside or not any(name.partition(".")[0] == part for name in own(module)), module

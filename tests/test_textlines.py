@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.textlines import find_lines, prose
+from digitocr.segmenting.textlines import find_lines, prose
 
 
 def _word(left: int, top: int, letters: int, height: int = 20) -> list[tuple[int, int, int, int]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.morphology import Picture, both, closed, dilated, opened, without
+from digitocr.cleaning.morphology import Picture, both, closed, dilated, opened, without
 
 __all__ = ["find_sides"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.morphology import repeated, transposed
-from digitocr.rules import HALF, Rules
+from digitocr.cleaning.morphology import repeated, transposed
+from digitocr.cleaning.rules import HALF, Rules
 
 __all__ = ["erase_rules"]
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.boxes import Regions, enclosed, rows_of_cells
-from digitocr.combs import Comb, rules_along
 from digitocr.components import Components, groups
 from digitocr.recipe import SegmentOptions
-from digitocr.textlines import find_lines, prose
+from digitocr.segmenting.boxes import Regions, enclosed, rows_of_cells
+from digitocr.segmenting.combs import Comb, rules_along
+from digitocr.segmenting.textlines import find_lines, prose
 from digitocr.types import Box, Field
 
 __all__ = ["Content", "find_fields"]

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.cuts import Piece
+from digitocr.segmenting.cuts import Piece
 
 __all__ = ["candidates", "lean", "marks"]
 

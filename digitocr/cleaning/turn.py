@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.cleaning.morphology import closed
 from digitocr.components import label_components
-from digitocr.morphology import closed
 
 __all__ = ["measure_turn"]
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.cleaning.morphology import over, reduced, repeated, without
 from digitocr.components import label_components
-from digitocr.morphology import over, reduced, repeated, without
 
 __all__ = ["binarise", "drop_specks", "stroke_width"]
 

@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.cleaning.erase import erase_rules
+from digitocr.cleaning.morphology import dilated, repeated
+from digitocr.cleaning.rules import HALF, Rules
 from digitocr.components import label_components
-from digitocr.erase import erase_rules
-from digitocr.morphology import dilated, repeated
-from digitocr.rules import HALF, Rules
 
 __all__ = ["erase_turned_frames"]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.morphology import closed, inverse, reduced
+from digitocr.cleaning.morphology import closed, inverse, reduced
 
 __all__ = ["flatten", "noise", "to_grey"]
 

@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import label_components
-from digitocr.morphology import (
+from digitocr.cleaning.morphology import (
     both,
     closed,
     dilated,
@@ -27,7 +26,8 @@ from digitocr.morphology import (
     transposed,
     without,
 )
-from digitocr.sides import find_sides
+from digitocr.cleaning.sides import find_sides
+from digitocr.components import label_components
 
 __all__ = ["HALF", "Rules", "find_rules"]
 
