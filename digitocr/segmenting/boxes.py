@@ -28,7 +28,7 @@ _CELL_ASPECT = 1.45  # width to height; wider boxes hold more than one character
 class Regions:
     """The stretches of paper between ruled lines.
 
-    labels: int32 (h / 2, w / 2), the region of each square of four pixels; 0 on the lines.
+    labels: int32 (h / 2, w / 2), rounded up, the region of each square of four pixels; 0 on the lines.
     boxes: int32 (B, 4), of the regions that are boxes of a size to write a number in.
     """
 
@@ -49,12 +49,9 @@ def enclosed(lines: NDArray[np.uint8]) -> Regions:
 
     Works at half scale, where a line keeps every square of four pixels it touches.
     """
-    height, width = lines.shape
-    half = cv2.resize(
-        cv2.dilate(lines, np.ones((3, 3), np.uint8)),
-        (max(1, width // 2), max(1, height // 2)),
-        interpolation=cv2.INTER_AREA,
-    )
+    # The lightest of each square and of the pixels around it: gaps of two pixels close.
+    spread = cv2.dilate(lines, np.ones((4, 4), np.uint8), anchor=(1, 1))
+    half = spread[::2, ::2]
     _, labels, stats, _ = cv2.connectedComponentsWithStats(
         (half == 0).astype(np.uint8), connectivity=4, ltype=cv2.CV_32S
     )
