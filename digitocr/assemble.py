@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.lattice import Token, best_path, figure_height, token
+from digitocr.assembling.freestanding import free_numbers, only_strokes, trimmed
+from digitocr.assembling.lattice import Token, best_path, figure_height, token
 from digitocr.recipe import AssembleOptions
 from digitocr.types import (
     CLASSES,
@@ -29,18 +30,11 @@ from digitocr.types import (
 
 __all__ = ["assemble"]
 
-_WORD_GAP = 0.3  # of the figures' height: the space between words
-_NUMBER_GAP = 1.1  # of the figures' height: a wider gap parts two numbers
 _SAME_NUMBER = 0.8  # of the figures' height: numbers with a narrower gap may be one
-_LABEL_WORDS = 3  # before a number on its line; more make a sentence
-_SURE = 0.7  # the probability of a digit that is hardly anything else
-_MOSTLY = 0.7  # of a number's digits on open paper are sure; what is less so is no number
-_LEAST_MEAN = 0.6  # the geometric mean of their probabilities, likewise
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
 _MAYBE = 0.1  # the probability of a digit in a cell after others that is not ruled out
 _SHORT_ROW = 4  # cells: most of them may be crossed out before a small number
 _ODD = re.compile(r"[.,'/-]{2}(?<!/-$)")  # two separators side by side; "500/-" is none
-_STROKES = "/-"  # may end an amount; other separators at an end are dirt
 _ALTERNATIVES = 3
 
 
@@ -113,7 +107,8 @@ def _read_field(
     height = figure_height(glyphs.boxes[own], probabilities)
     tokens = best_path(glyphs, probabilities, own, height)
     if field.kind == "free":
-        return [_Reading(run, field.doubt) for run in _free_numbers(tokens, height)]
+        runs = free_numbers(tokens, height)
+        return [_Reading(run, field.doubt or only_strokes(run)) for run in runs]
     return _box_number(tokens, height, field.doubt)
 
 
@@ -151,75 +146,11 @@ def _box_number(tokens: list[Token], height: float, doubt: str) -> list[_Reading
     # may be digits that could not be read.
     if others and others[-1] > digits[0]:
         doubt = "something that is not read stands beside the digits"
-    return [_Reading(_trimmed([one for one in tokens if one.kind != "other"]), doubt)]
-
-
-def _trimmed(tokens: list[Token]) -> list[Token]:
-    """Tokens from the first digit to the last, and a stroke that ends an amount, as in 500/-."""
-    digits = [at for at, one in enumerate(tokens) if one.kind == "digit"]
-    stop = digits[-1] + 1
-    while stop < len(tokens) and tokens[stop].text in _STROKES:
-        stop += 1
-    return tokens[digits[0] : stop]
+    return [_Reading(trimmed([one for one in tokens if one.kind != "other"]), doubt)]
 
 
 def _tall(token: Token, height: float) -> bool:
     return token.box[3] - token.box[1] >= 0.6 * height
-
-
-def _free_numbers(tokens: list[Token], height: float) -> list[list[Token]]:
-    """The numbers of a line on open paper that stand apart from its words."""
-    numbers = []
-    start = 0
-    while start < len(tokens):
-        stop = start
-        while stop < len(tokens) and _continues(tokens, start, stop, height):
-            stop += 1
-        if _credible(tokens[start:stop]) and _stands_apart(tokens, start, stop, height):
-            numbers.append(_trimmed(tokens[start:stop]))
-        start = max(stop, start + 1)
-    return numbers
-
-
-def _continues(tokens: list[Token], start: int, at: int, height: float) -> bool:
-    """Whether a token goes on with the number that begins at ``start``."""
-    if at == start:
-        return tokens[at].kind == "digit"
-    gap = tokens[at].box[0] - tokens[at - 1].box[2]
-    return tokens[at].kind != "other" and gap <= _NUMBER_GAP * height
-
-
-def _credible(run: list[Token]) -> bool:
-    """Whether a run on open paper is a number: a lone or doubtful sign is more likely not."""
-    sure = np.array([token.confidence for token in run if token.kind == "digit"])
-    if len(sure) < 2:
-        return False
-    mean = float(np.exp(np.log(np.maximum(sure, 1e-6)).mean()))
-    return float((sure >= _SURE).mean()) >= _MOSTLY and mean >= _LEAST_MEAN
-
-
-def _stands_apart(tokens: list[Token], start: int, stop: int, height: float) -> bool:
-    """Whether a run of digits is neither glued to letters nor part of a sentence."""
-    if start > 0:
-        words = _words(tokens[:start], height)
-        gap = tokens[start].box[0] - tokens[start - 1].box[2]
-        glued = gap < _WORD_GAP * height and len(words[-1]) > 1
-        if glued or len(words) > _LABEL_WORDS:
-            return False
-    return (
-        stop == len(tokens) or tokens[stop].box[0] - tokens[stop - 1].box[2] >= _NUMBER_GAP * height
-    )
-
-
-def _words(tokens: list[Token], height: float) -> list[list[Token]]:
-    """Tokens parted at the gaps between words."""
-    words: list[list[Token]] = []
-    for one in tokens:
-        if words and one.box[0] - words[-1][-1].box[2] <= _WORD_GAP * height:
-            words[-1].append(one)
-        else:
-            words.append([one])
-    return words
 
 
 def _number(

@@ -136,6 +136,13 @@ def test_what_is_not_read_behind_the_digits_in_a_box_is_for_review() -> None:
     assert number.status == "ok"
 
 
+def test_ones_alone_on_open_paper_may_be_brackets_and_are_for_review() -> None:
+    (number,) = Line("111").read()
+    assert (number.value, number.status) == ("111", "review")
+    (number,) = Line("111", kind="cells").read()
+    assert number.status == "ok"
+
+
 @pytest.mark.parametrize(
     ("text", "status"), [("329,,000", "review"), ("12-/34", "review"), ("44,20,000/-", "ok")]
 )

@@ -148,7 +148,13 @@ def test_export_loads_a_format_when_it_is_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "stage"), [("cleaning", "clean"), ("segmenting", "segment"), ("formats", "ingest")]
+    ("part", "stage"),
+    [
+        ("formats", "ingest"),
+        ("cleaning", "clean"),
+        ("segmenting", "segment"),
+        ("assembling", "assemble"),
+    ],
 )
 def test_the_parts_of_a_stage_are_used_by_it_alone(part: str, stage: str) -> None:
     for module in MODULES:

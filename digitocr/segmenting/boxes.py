@@ -28,7 +28,8 @@ _CELL_ASPECT = 1.45  # width to height; wider boxes hold more than one character
 class Regions:
     """The stretches of paper between ruled lines.
 
-    labels: int32 (h / 2, w / 2), rounded up, the region of each square of four pixels; 0 on the lines.
+    labels: int32 (h / 2, w / 2), rounded up, the region of each square of four pixels; 0
+        on the lines.
     boxes: int32 (B, 4), of the regions that are boxes of a size to write a number in.
     """
 

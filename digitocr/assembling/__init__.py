@@ -1,0 +1,1 @@
+"""The parts of the assemble stage: probabilities become numbers. Only `assemble.py` uses them."""
