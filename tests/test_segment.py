@@ -88,6 +88,15 @@ def test_digits_in_step_beyond_the_cells_are_of_the_number_but_doubtful() -> Non
     assert field.doubt
 
 
+def test_text_a_cell_away_casts_no_doubt_on_a_row() -> None:
+    mask = _page()
+    for index, digit in enumerate("2501"):
+        _write(mask, digit, 112 + 50 * index, 348)
+    _write(mask, "L", 332, 340, scale=1.3)
+    rows = [field for field in _segment(mask, _comb(100, 300, 4)).fields if field.kind == "cells"]
+    assert [(len(row.cells), row.doubt) for row in rows] == [(4, "")]
+
+
 def test_a_word_beside_the_cells_is_not_of_the_number() -> None:
     mask = _page()
     for index, digit in enumerate("2501"):

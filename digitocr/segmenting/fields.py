@@ -24,6 +24,8 @@ _OPEN_CELL = 1.15  # widths of a cell: where the frame is wider or not seen at o
 _MOST_CELLS = 30  # of one row
 _BAR = 0.2  # of a cell's width: upright strokes this near to its edge are bars
 _OFF_MIDDLE = 0.28  # of a place's width, by which a character may stand off its middle
+_NEAR = 0.45  # of the way from one cell to the next: what is so near may be of the row
+_UNSEEN = "its frame is not seen whole"
 _INSET = 3  # pixels from a region's edge to the middle of the rule around it
 _RULED_OPEN = 1.4  # share of such a cell with a rule above, and with one below, in all
 _MOST_IN_BOX = 24  # components; a box with more holds text
@@ -152,9 +154,11 @@ def _with_open_cells(
             if rules_along(lines, box[0], box[2], box[1] - _INSET, box[3] + _INSET) < _RULED_OPEN:
                 if not _as_high(character, height):
                     break
-                doubt = "its frame is not seen whole"
                 if not _in_the_middle(character, box):
+                    gap = character[0] - box[0] if after else box[2] - character[2]
+                    doubt = _UNSEEN if gap <= _NEAR * pitch else doubt
                     break
+                doubt = _UNSEEN
             cells.insert(len(cells) if after else 0, box)
     return cells, doubt
 
