@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pypdfium2
 import pytest
 from numpy.typing import NDArray
@@ -401,5 +402,7 @@ for source in find_documents([sys.argv[1]]).documents:
         name = file.rpartition("/")[2]
         if name.startswith(("trunc_", "zero.", "bomb_", "badcrc", "random.", "html_")):
             assert outcome == "error", file
-        if name.startswith(("mode_", "exif_orient_", "dpi_", "rotate_")):
+        # The last Pillow for Python 3.10 cannot read raw YCbCr in a TIFF.
+        old = name == "mode_YCbCr.tif" and int(PIL.__version__.partition(".")[0]) < 13
+        if name.startswith(("mode_", "exif_orient_", "dpi_", "rotate_")) and not old:
             assert outcome == "ok", file
