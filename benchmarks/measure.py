@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from digitocr.score import edits
+
 __all__ = ["Cost", "digits_right", "read_table", "timed"]
 
 _POLL = 0.05  # seconds
@@ -104,22 +106,9 @@ def digits_right(truth: dict[str, list[str]], read: dict[str, list[str]]) -> tup
     right = digits = exact = numbers = 0
     for file, wanted in truth.items():
         for number in wanted:
-            wrong = min(
-                (_edits(number, other) for other in read.get(file, [])), default=len(number)
-            )
+            wrong = min((edits(number, other) for other in read.get(file, [])), default=len(number))
             right += max(0, len(number) - wrong)
             exact += wrong == 0
             digits += len(number)
             numbers += 1
     return right / digits, exact / numbers
-
-
-def _edits(one: str, other: str) -> int:
-    """Levenshtein's distance."""
-    before = list(range(len(other) + 1))
-    for i, a in enumerate(one, 1):
-        now = [i]
-        for j, b in enumerate(other, 1):
-            now.append(min(before[j] + 1, now[-1] + 1, before[j - 1] + (a != b)))
-        before = now
-    return before[-1]

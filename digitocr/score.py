@@ -15,7 +15,7 @@ from typing import Any
 from digitocr.errors import UsageError
 from digitocr.types import Document, Number
 
-__all__ = ["Truth", "read_truth", "score_documents"]
+__all__ = ["Truth", "edits", "read_truth", "score_documents"]
 
 _COLUMNS = ("file", "page", "field", "value")
 _ERRORS = (0.0, 0.001, 0.01)
@@ -141,8 +141,8 @@ def _misread(unread: Sequence[Truth], others: list[Number]) -> list[_Answer]:
     """The row that each unread truth was most likely read as; a row serves once."""
     answers = []
     for row in unread:
-        likest = min(others, key=lambda n: _edits(_digits(n), row.value), default=None)
-        if likest is not None and 2 * _edits(_digits(likest), row.value) < len(row.value):
+        likest = min(others, key=lambda n: edits(_digits(n), row.value), default=None)
+        if likest is not None and 2 * edits(_digits(likest), row.value) < len(row.value):
             others.remove(likest)
             answers.append(_Answer(row.field, False, likest.confidence))
         else:
@@ -154,7 +154,7 @@ def _digits(number: Number) -> str:
     return _NOT_DIGITS.sub("", number.text)
 
 
-def _edits(one: str, other: str) -> int:
+def edits(one: str, other: str) -> int:
     """How many digits to change, add or drop (Levenshtein 1966)."""
     before = list(range(len(other) + 1))
     for i, a in enumerate(one, 1):

@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
@@ -97,7 +98,7 @@ def _plain(cell: Cell, column: Column) -> Cell:
     return int(cell) if column.kind == "whole" else _inert(printable(str(cell)))
 
 
-class Table:
+class Table(ABC):
     """A table under way: ``add`` rows, then ``finish``; ``close`` in any case."""
 
     def __init__(self, file: BinaryIO, columns: Sequence[Column]) -> None:
@@ -113,14 +114,15 @@ class Table:
             ]
         )
 
-    def finish(self) -> None:
+    def finish(self) -> None:  # noqa: B027, nothing to do is right for most
         """Write what is still held back."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Let go, whether the table is finished or not."""
 
+    @abstractmethod
     def _write(self, rows: list[list[Cell]]) -> None:
-        raise NotImplementedError
+        """Write rows whose cells are plain."""
 
 
 class CsvTable(Table):

@@ -123,6 +123,8 @@ def test_a_checkpoint_of_another_training_is_not_taken_up(small: Path, tmp_path:
     output.with_name("small.safetensors.checkpoint").write_bytes(b"something else")
     train(small, output, epochs=1, report=lines.append)
     assert not any("going on" in line for line in lines)
+    kept = list(tmp_path.glob("small.safetensors.checkpoint.*"))
+    assert [path.read_bytes() for path in kept] == [b"something else"]
 
 
 def test_a_users_own_folders_join_in(small: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from digitocr.errors import PipelineError
+from digitocr.errors import OutputError, PipelineError
 from digitocr.mnist import NORMALIZATION
 from digitocr.network import OUTPUTS, Net, build
 from digitocr.training.augment import augment
@@ -99,6 +99,9 @@ def run_training(
     mark = _mark(recipe, corpus, seed)
     if _resume(run, checkpoint, mark):
         report(f"going on after epoch {run.epoch}")
+    elif checkpoint.exists():
+        kept = _set_aside(checkpoint)
+        report(f"the checkpoint is of another training, or damaged: kept as {kept.name}")
     while run.epoch < recipe.schedule.epochs:
         _epoch(run, corpus, report)
         _save(run, checkpoint, mark)
@@ -274,13 +277,25 @@ def _save(run: _Run, checkpoint: Path, mark: str) -> None:
     unfinished.replace(checkpoint)
 
 
+def _set_aside(checkpoint: Path) -> Path:
+    """Move a checkpoint out of the way: hours of work are not written over for a mistyped option.
+
+    Raises OutputError where it cannot be moved.
+    """
+    kept = checkpoint.with_name(f"{checkpoint.name}.{int(checkpoint.stat().st_mtime)}")
+    try:
+        return checkpoint.replace(kept)
+    except OSError as error:
+        raise OutputError(f"{checkpoint} cannot be moved: {error.strerror}") from error
+
+
 def _resume(run: _Run, checkpoint: Path, mark: str) -> bool:
     """Take up a checkpoint of the very same training, if there is one."""
     try:
         state = torch.load(checkpoint, map_location=run.device, weights_only=True)
         if state["mark"] != mark:
             return False
-    except Exception:  # whatever is wrong with the file, training anew is right
+    except Exception:  # a damaged pickle raises anything; the caller keeps the file and says so
         return False
     run.net.load_state_dict(state["net"])
     run.optimizer.load_state_dict(state["optimizer"])
