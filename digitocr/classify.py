@@ -93,7 +93,7 @@ def _threads(count: int | None) -> Iterator[None]:
 def _net(path: Path, header: Header, tensors: dict[str, NDArray[np.float32]]) -> Net:
     """The network with the weights in place. Raises ModelError where they do not fit."""
     try:
-        net = build(header.architecture, header.widths)
+        net = build(header.layers, header.outputs)
         net.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()})
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise ModelError(f"the weights in {path} do not fit the network it names") from error

@@ -1,60 +1,136 @@
-"""The network: seven convolutions from 28x28 pixels to eleven scores.
+"""The network: from 28x28 pixels to one score for each class, built from a list of layers.
 
-The design is Chris Deotte's MNIST network (github.com/cdeotte/MNIST-CNN-99.75, 2018), whose
-1,500 published trainings make it the best documented of its size: learned strided
-convolutions in place of pooling, batch norm after each. Its widths are free here, and it
-has an eleventh output, "not a digit".
+A design is data, not code: a recipe names its layers one by one, a model file carries the
+list, and this module is all that can be built from one.
+
+======================  ==========================================================
+``conv 32 3``           a convolution to 32 channels with a 3x3 kernel, no padding
+``conv 32 3 same``      the same with padding, so that the size stays
+``block 32 3``          batch norm, convolution, ReLU (``block 32 3 same`` pads)
+``residual 3``          the input plus a padded block of it (He et al. 2016, norm first)
+``pool 2``              the maximum of each 2x2
+``mean``                the mean of each channel
+``norm``, ``relu``, ``dropout 0.5``, ``flatten``, ``dense 128``
+======================  ==========================================================
+
+A last dense layer from what is left to the scores is always added.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
-from torch.nn.utils import fusion
 
-__all__ = ["ARCHITECTURES", "OUTPUTS", "Net", "build", "fused"]
+from digitocr.mnist import SIDE
+
+__all__ = ["OUTPUTS", "Net", "build", "fused"]
 
 OUTPUTS = 11  # ten digits and "not a digit"
+_WIDEST = 4096  # channels or features: a layer list from a file must not eat the memory
 
 
 class Net(nn.Module):
-    """Three stages of widths (a, b, c); 290,187 parameters for (16, 64, 128).
+    """Layers in a row, and a last one that gives the scores.
 
-    Takes float (N, 1, 28, 28), 1 is ink, and returns float (N, 11), scores before softmax.
+    Takes float (N, 1, 28, 28), 1 is ink, and returns float (N, outputs), scores before
+    softmax.
     """
 
-    def __init__(self, widths: Sequence[int] = (16, 64, 128), dropout: float = 0.0) -> None:
+    def __init__(self, features: nn.Sequential, scores: nn.Linear) -> None:
         super().__init__()
-        a, b, c = widths
-        self.features = nn.Sequential(
-            _convolution(1, a, 3),  # 28 -> 26
-            _convolution(a, a, 3),  # 26 -> 24
-            _convolution(a, a, 5, stride=2, padding=2),  # 24 -> 12
-            nn.Dropout(dropout),
-            _convolution(a, b, 3),  # 12 -> 10
-            _convolution(b, b, 3),  # 10 -> 8
-            _convolution(b, b, 5, stride=2, padding=2),  # 8 -> 4
-            nn.Dropout(dropout),
-            _convolution(b, c, 4),  # 4 -> 1
-            nn.Dropout(dropout),
-        )
-        self.scores = nn.Linear(c, OUTPUTS)
+        self.features = features
+        self.scores = scores
 
     def forward(self, pictures: Tensor) -> Tensor:
-        features = self.features(pictures)  # (N, c, 1, 1)
-        scores: Tensor = self.scores(features.flatten(1))  # (N, 11)
+        scores: Tensor = self.scores(self.features(pictures).flatten(1))
         return scores
 
 
-ARCHITECTURES: dict[str, type[Net]] = {"strided": Net}
+class Block(nn.Module):
+    """Batch norm, convolution, ReLU, on pictures of ``side`` x ``side``."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, padding: int, side: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(inputs)
+        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=padding)
+        self.side = side
+        self.fused = False
+        self.register_buffer("offset", torch.zeros(()), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if self.fused:
+            result: Tensor = self.conv(features) + self.offset
+        else:
+            result = self.conv(self.norm(features))
+        return result.relu_()
+
+    def fuse(self) -> None:
+        """Fold the norm into the convolution; the same function up to rounding.
+
+        The norm's shift meets a padded border, so what it adds differs from place to place:
+        it is what the block makes of an empty picture.
+        """
+        norm = self.norm.eval()
+        empty = norm.bias.new_zeros(1, norm.num_features, self.side, self.side)
+        with torch.no_grad():
+            self.offset = self.conv(norm(empty)).contiguous(memory_format=torch.channels_last)
+            assert norm.running_var is not None  # it keeps running figures
+            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            self.conv.weight.mul_(scale.view(1, -1, 1, 1))
+            self.conv.bias = None
+        self.fused = True
 
 
-def build(architecture: str, widths: Sequence[int], dropout: float = 0.0) -> Net:
-    """The network of that name. Raises KeyError where there is none of it, ValueError where
-    the widths are not three."""
-    return ARCHITECTURES[architecture](widths, dropout)
+class Residual(nn.Module):
+    """The input plus a block of it."""
+
+    def __init__(self, width: int, kernel: int, side: int) -> None:
+        super().__init__()
+        self.block = Block(width, width, kernel, kernel // 2, side)
+
+    def forward(self, features: Tensor) -> Tensor:
+        result: Tensor = features + self.block(features)
+        return result
+
+
+class Mean(nn.Module):
+    """The mean of each channel: (N, C, H, W) to (N, C, 1, 1)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.mean((2, 3), keepdim=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What flows between two layers: channels of side x side, or features (side 1)."""
+
+    channels: int
+    side: int
+
+    @property
+    def features(self) -> int:
+        return self.channels * self.side * self.side
+
+
+def build(layers: Sequence[str], outputs: int = OUTPUTS) -> Net:
+    """The network of those layers with fresh weights.
+
+    Raises ValueError, naming the layer, where a layer is unknown, its numbers are wrong,
+    or nothing is left of the picture.
+    """
+    shape, modules = _Shape(1, SIDE), []
+    for layer in layers:
+        try:
+            module, shape = _layer(layer.split(), shape)
+        except (ValueError, TypeError, ZeroDivisionError) as error:
+            raise ValueError(f"the network has no layer '{layer}'") from error
+        if not (0 < shape.channels <= _WIDEST and shape.side > 0):
+            raise ValueError(f"nothing, or too much, is left after the layer '{layer}'")
+        modules.append(module)
+    return Net(nn.Sequential(*modules), nn.Linear(shape.features, outputs))
 
 
 def fused(net: Net) -> Net:
@@ -63,19 +139,51 @@ def fused(net: Net) -> Net:
     The same function up to rounding; the argument is changed and returned.
     """
     net.eval()
-    for stage in net.features:
-        if isinstance(stage, nn.Sequential):
-            convolution, norm = cast(nn.Conv2d, stage[0]), cast(nn.BatchNorm2d, stage[1])
-            stage[0] = fusion.fuse_conv_bn_eval(convolution, norm)
-            stage[1] = nn.Identity()
+    for module in net.modules():
+        if isinstance(module, Block):
+            module.fuse()
     return net
 
 
+def _layer(words: list[str], shape: _Shape) -> tuple[nn.Module, _Shape]:
+    """One layer and what comes out of it. Raises ValueError or TypeError."""
+    kind, *numbers = words
+    same = numbers[-1:] == ["same"]
+    match kind, [float(number) for number in numbers[: len(numbers) - same]]:
+        case (("conv" | "block"), [width, kernel]):
+            return _convolution(kind, _width(width), int(kernel), same, shape)
+        case "residual", [kernel]:
+            return Residual(shape.channels, int(kernel), shape.side), shape
+        case "pool", [step]:
+            return nn.MaxPool2d(int(step)), _Shape(shape.channels, shape.side // int(step))
+        case "mean", []:
+            return Mean(), _Shape(shape.channels, 1)
+        case "norm", []:
+            return nn.BatchNorm2d(shape.channels), shape
+        case "relu", []:
+            return nn.ReLU(), shape
+        case "dropout", [share]:
+            return nn.Dropout(share), shape
+        case "flatten", []:
+            return nn.Flatten(), _Shape(shape.features, 1)
+        case "dense", [width]:
+            return nn.Linear(shape.features, _width(width)), _Shape(_width(width), 1)
+    raise ValueError(kind)
+
+
 def _convolution(
-    inputs: int, outputs: int, side: int, stride: int = 1, padding: int = 0
-) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, side, stride, padding, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
+    kind: str, width: int, kernel: int, same: bool, shape: _Shape
+) -> tuple[nn.Module, _Shape]:
+    """A convolution, alone or in a block, and what comes out of it."""
+    padding = kernel // 2 if same else 0
+    after = _Shape(width, shape.side + 2 * padding - kernel + 1)
+    if kind == "block":
+        return Block(shape.channels, width, kernel, padding, shape.side), after
+    return nn.Conv2d(shape.channels, width, kernel, padding=padding), after
+
+
+def _width(number: float) -> int:
+    """A number of channels or features. Raises ValueError where it is out of all reason."""
+    if not 1 <= number <= _WIDEST:
+        raise ValueError(number)
+    return int(number)

@@ -1,8 +1,8 @@
 """Model files: weights as data, never code, with a header that says what they are for.
 
-A model is one safetensors file. Its header holds, as JSON, the network's architecture and
-widths, the normalisation its pictures had, its classes, its temperature, the training
-recipe, and the SHA-256 of its tensors.
+A model is one safetensors file. Its header holds, as JSON, the network's layers, the
+normalisation its pictures had, its classes, its temperature, the training recipe, and the
+SHA-256 of the tensors and of all that the header says besides.
 """
 
 from __future__ import annotations
@@ -33,27 +33,28 @@ Tensors = dict[str, NDArray[Any]]
 class Header:
     """What a model file says of itself.
 
-    architecture, widths: of the network, as ``network.build`` takes them.
+    layers, outputs: of the network, as ``network.build`` takes them; with as many outputs
+        as classes it knows no "not a digit".
     normalization: the version of the preprocessing its pictures had.
     classes: the digits in order of the outputs; the one after them is "not a digit".
     temperature: by which scores are divided before the softmax (Guo et al. 2017).
     recipe: the training recipe, all of it; training: seed, epochs, scores.
-    tensors: the SHA-256 of the tensors, in hex.
+    sha256: of the tensors and the rest of the header, in hex.
     """
 
-    architecture: str
-    widths: tuple[int, ...]
+    layers: tuple[str, ...]
     normalization: str
+    outputs: int = len(CLASSES) + 1
     classes: str = CLASSES
     temperature: float = 1.0
     recipe: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
-    tensors: str = ""
+    sha256: str = ""
 
 
 def write_model(path: Path, header: Header, tensors: Mapping[str, NDArray[Any]]) -> None:
-    """Write a model file; its header gets the tensors' SHA-256. Raises OutputError."""
-    entries = asdict(header) | {"tensors": _digest(tensors)}
+    """Write a model file; its header gets the SHA-256. Raises OutputError."""
+    entries = asdict(header) | {"sha256": _digest(header, tensors)}
     data = tensors_in_numpy.save(
         {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()},
         metadata={_KEY: json.dumps(entries, sort_keys=True)},
@@ -80,7 +81,7 @@ def read_model(path: Path) -> tuple[Header, Tensors, str]:
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise ModelError(f"the model file {path} is cut short or no model; get it again") from error
     header = _header(path, data)
-    if header.tensors != _digest(tensors):
+    if header.sha256 != _digest(header, tensors):
         raise ModelError(f"the model file {path} was changed after it was made; get it again")
     return header, tensors, hashlib.sha256(data).hexdigest()
 
@@ -90,7 +91,7 @@ def _header(path: Path, data: bytes) -> Header:
     length = int.from_bytes(data[:8], "little")
     try:
         entries = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
-        header = Header(**(entries | {"widths": tuple(int(width) for width in entries["widths"])}))
+        header = Header(**(entries | {"layers": tuple(map(str, entries["layers"]))}))
         if not 0 < float(header.temperature) < float("inf"):
             raise ValueError("no temperature")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -98,9 +99,10 @@ def _header(path: Path, data: bytes) -> Header:
     return header
 
 
-def _digest(tensors: Mapping[str, NDArray[Any]]) -> str:
-    """The SHA-256 over all tensors' names, types, shapes and values, in hex."""
-    digest = hashlib.sha256()
+def _digest(header: Header, tensors: Mapping[str, NDArray[Any]]) -> str:
+    """The SHA-256 over the header and all tensors' names, types, shapes and values, in hex."""
+    said = json.dumps(asdict(header) | {"sha256": ""}, sort_keys=True)
+    digest = hashlib.sha256(said.encode())
     for name in sorted(tensors):
         tensor = np.ascontiguousarray(tensors[name])
         digest.update(f"{name} {tensor.dtype.str} {tensor.shape}\n".encode())

@@ -18,7 +18,8 @@ from digitocr.training.data import read_mnist
 from digitocr.training.draw import draw_printed
 from digitocr.weights import Header, read_model, write_model
 
-GOOD = Header(architecture="strided", widths=(4, 8, 16), normalization=NORMALIZATION)
+LAYERS = ("block 4 5", "pool 2", "residual 3", "mean")
+GOOD = Header(LAYERS, NORMALIZATION)
 ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "models" / "digits.safetensors"
 MNIST = ROOT.parent / "shared" / "data" / "digits" / "mnist"
@@ -26,7 +27,7 @@ MNIST = ROOT.parent / "shared" / "data" / "digits" / "mnist"
 
 def written(path: Path, header: Header = GOOD) -> Path:
     """A model file with fresh weights."""
-    state = build("strided", (4, 8, 16)).state_dict()
+    state = build(LAYERS).state_dict()
     write_model(path, header, {name: value.numpy() for name, value in state.items()})
     return path
 
@@ -116,12 +117,12 @@ def test_weights_that_are_no_model_of_ours_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "complaint"),
     [
-        (Header("strided", (4, 8, 16), "mnist-0"), "normalisation 'mnist-0'"),
-        (Header("strided", (4, 8, 16), NORMALIZATION, classes="abc"), "other classes"),
-        (Header("strided", (4, 8, 32), NORMALIZATION), "do not fit"),
-        (Header("strided", (4, 8), NORMALIZATION), "do not fit"),
-        (Header("magic", (4, 8, 16), NORMALIZATION), "do not fit"),
-        (Header("strided", (4, 8, 16), NORMALIZATION, temperature=0.0), "no model of digitocr"),
+        (Header(LAYERS, "mnist-0"), "normalisation 'mnist-0'"),
+        (Header(LAYERS, NORMALIZATION, classes="abc"), "other classes"),
+        (Header(("block 8 5", *LAYERS[1:]), NORMALIZATION), "do not fit"),
+        (Header(LAYERS[:2], NORMALIZATION), "do not fit"),
+        (Header(("magic",), NORMALIZATION), "do not fit"),
+        (Header(LAYERS, NORMALIZATION, temperature=0.0), "no model of digitocr"),
     ],
 )
 def test_a_model_for_something_else_is_refused(

@@ -29,8 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RECIPE = """
 mnist_validation = 0.1
 [network]
-widths = [4, 8, 16]
-dropout = 0.1
+layers = ["block 4 5", "residual 3", "pool 4", "dropout 0.1", "flatten"]
 [schedule]
 epochs = 2
 batch = 32
@@ -87,7 +86,7 @@ def test_a_training_leaves_a_model_a_card_and_pictures(model: Path) -> None:
     pictures = {f"small-report/{one}.png" for one in ("curves", "confusion", "reliability")}
     assert left == {"small.safetensors", "small.md", "small-report/mistakes.png"} | pictures
     card = model.with_suffix(".md").read_text()
-    assert "mnist" in card and "CC BY-SA" in card and "widths = [4, 8, 16]" in card
+    assert "mnist" in card and "CC BY-SA" in card and "residual 3" in card
     assert Classifier.load(model, "cpu").id.sha256 in card
 
 
@@ -177,7 +176,7 @@ def test_the_last_training_holds_nothing_back(small: Path, tmp_path: Path) -> No
     [
         ("sped = 1", "unknown key 'sped'"),
         ("[schedule]\nepochs = 'many'", "epochs must be a whole number"),
-        ("[network]\nwidths = 3", "widths must be"),
+        ("[network]\nlayers = 3", "layers must be"),
         ("[[source]]\nkind = 'digits'", "folder"),
         ("[schedule", "not valid TOML"),
     ],
@@ -189,8 +188,8 @@ def test_a_mistake_in_a_recipe_is_named(tmp_path: Path, text: str, complaint: st
 
 
 def test_an_unknown_network_is_refused(small: Path, tmp_path: Path) -> None:
-    (tmp_path / "train-x.toml").write_text("[network]\narchitecture = 'magic'")
-    with pytest.raises(PipelineError, match="no network"):
+    (tmp_path / "train-x.toml").write_text("[network]\nlayers = ['magic']")
+    with pytest.raises(PipelineError, match="no layer 'magic'"):
         run_training(tmp_path / "train-x.toml", tmp_path / "m", mnist=small / "mnist")
 
 

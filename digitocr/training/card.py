@@ -41,11 +41,10 @@ def write_card(
 
 def _facts(model: Path, header: Header, digest: str) -> str:
     """What the file is."""
-    widths = ", ".join(map(str, header.widths))
     return "\n".join(
         [
             f"- file: `{model.name}`, {model.stat().st_size:,} bytes, SHA-256 `{digest}`",
-            f"- network: `{header.architecture}`, widths {widths}; eleven outputs",
+            f"- network: `{', '.join(header.layers)}`; {header.outputs} outputs",
             f"- pictures: 28x28, normalisation `{header.normalization}`",
             f"- temperature: {header.temperature:.4f}",
             f"- seed {header.training.get('seed')}, {header.training.get('epochs')} epochs, "

@@ -13,6 +13,7 @@ from digitocr.errors import InputMissing
 from digitocr.training.data import Samples, joined, read_folder, read_lines, read_mnist, read_path
 from digitocr.training.draw import draw_negatives, draw_printed, spoil
 from digitocr.training.options import DrawnOptions, Source, TrainRecipe
+from digitocr.training.pages import take_from_pages
 from digitocr.types import NOT_A_DIGIT
 
 __all__ = ["Corpus", "download_mnist", "gather"]
@@ -156,6 +157,7 @@ def _drawn(options: DrawnOptions, digits: Samples, seed: int) -> list[_Part]:
         draw_printed(options.printed, seed),
         draw_negatives(options.letters, options.shapes, seed),
         spoil(digits, options.pairs, options.halves, seed),
+        take_from_pages(options.pages, seed),
     ]
     empty = digits.where(digits.labels < 0)
     return [

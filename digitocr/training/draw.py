@@ -24,13 +24,13 @@ from digitocr.normalize import glyph
 from digitocr.training.data import Samples, samples
 from digitocr.types import NOT_A_DIGIT
 
-__all__ = ["draw_negatives", "draw_printed", "spoil"]
+__all__ = ["draw_negatives", "draw_printed", "font_files", "spoil"]
 
 _FONTS = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmr", "cmb", "cmss", "cmtt", "cmti")
 _HERSHEY = (0, 1, 2, 3, 4, 16, 17, 18, 19, 20)  # cv2.FONT_HERSHEY_*, upright and italic
 _LETTERS = [letter for letter in string.ascii_letters if letter not in "OoIlQ"]
 _RARER = "CcGgLqSsZz"  # hands write sixes, nines, fives and twos like them
-_SIGNS = list('#$%&?*+=@{}<>;:"~^')
+_SIGNS = list('#$%&?*+=@(){}<>;:"~^')
 _CURRENCIES = list("$€£¥₹")  # stand right before amounts, where they must not be read along
 _SHAPES = 9
 
@@ -87,7 +87,7 @@ def _text(text: str, random: np.random.Generator) -> Bytes:
         thickness = int(random.integers(2, 9))
         cv2.putText(field, text, (20, 85), face, 2.5, 255, thickness, cv2.LINE_AA)
         return field
-    files = _font_files() if text.isascii() else _wide_font_files()
+    files = font_files() if text.isascii() else _wide_font_files()
     font = ImageFont.truetype(str(random.choice(files)), int(random.integers(40, 90)))
     drawn = Image.new("L", (60 + 90 * len(text), 140), 0)
     ImageDraw.Draw(drawn).text((30, 15), text, fill=255, font=font)
@@ -95,7 +95,7 @@ def _text(text: str, random: np.random.Generator) -> Bytes:
 
 
 @lru_cache(maxsize=1)
-def _font_files() -> list[str]:
+def font_files() -> list[str]:
     """The upright and slanted text fonts that come with matplotlib."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     files = [file for file in sorted(folder.glob("*.ttf")) if file.stem.startswith(_FONTS)]
@@ -104,7 +104,7 @@ def _font_files() -> list[str]:
 
 def _wide_font_files() -> list[str]:
     """Those of them that have the signs of all currencies."""
-    return [file for file in _font_files() if "DejaVu" in file]
+    return [file for file in font_files() if "DejaVu" in file]
 
 
 def _shape(random: np.random.Generator) -> Bytes:

@@ -21,11 +21,9 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """Which network."""
+    """Which network: its layers, as ``network.build`` takes them."""
 
-    architecture: str = "strided"
-    widths: tuple[int, ...] = (16, 64, 128)
-    dropout: float = 0.3
+    layers: tuple[str, ...] = ("conv 8 5", "relu", "pool 2", "flatten")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +51,7 @@ class DrawnOptions:
     shapes: int = 0
     pairs: int = 0
     halves: int = 0
+    pages: int = 0  # pieces that segmentation takes out of drawn pages without a digit
 
 
 @dataclass(frozen=True, slots=True)

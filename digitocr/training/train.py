@@ -126,13 +126,12 @@ def _finish(run: _Run, corpus: Corpus, output: Path) -> Trained:
 
 
 def _start(recipe: TrainRecipe, seed: int, device: str) -> _Run:
-    """A fresh network with its optimiser. Raises PipelineError for an unknown network."""
+    """A fresh network with its optimiser. Raises PipelineError for an unknown layer."""
     torch.manual_seed(seed)
-    options = recipe.network
     try:
-        net = build(options.architecture, options.widths, options.dropout)
-    except (KeyError, ValueError) as error:
-        raise PipelineError(f"the recipe '{recipe.name}' names no network we have") from error
+        net = build(recipe.network.layers)
+    except ValueError as error:
+        raise PipelineError(f"the recipe '{recipe.name}': {error}") from error
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     net = net.to(device).to(memory_format=torch.channels_last)
@@ -214,8 +213,12 @@ def _scores(run: _Run, samples: Samples) -> NDArray[np.float32]:
 
 
 def _accuracy(run: _Run, samples: Samples) -> float:
-    """The share that the network says rightly."""
-    return float((_scores(run, samples).argmax(axis=1) == samples.labels).mean())
+    """The share of which it says rightly which digit each is, or that each is none."""
+    scores = _scores(run, samples)
+    said = scores[:, :NOT_A_DIGIT].argmax(axis=1)
+    refused = scores.argmax(axis=1) == NOT_A_DIGIT
+    digit = samples.labels < NOT_A_DIGIT
+    return float(np.where(digit, said == samples.labels, refused).mean())
 
 
 def _pictures(pictures: NDArray[np.uint8], device: str) -> Tensor:
@@ -243,8 +246,7 @@ def _header(run: _Run, corpus: Corpus) -> Header:
         else {},
     }
     return Header(
-        architecture=run.recipe.network.architecture,
-        widths=run.recipe.network.widths,
+        layers=run.recipe.network.layers,
         normalization=NORMALIZATION,
         temperature=temperature,
         recipe=dataclasses.asdict(run.recipe),
