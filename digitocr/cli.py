@@ -173,12 +173,19 @@ def extract(
     metavar="LABELS.csv",
     help="Columns file, page, field, value: score documents against it.",
 )
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Of digits, also draw confusion, reliability, rejection and mistakes.",
+)
 @_reads_pages
 @_running
 def evaluate(
     run: Run,
     path: Path,
     truth: Path | None,
+    report: Path | None,
     pipeline: str,
     model: str,
     device: str,
@@ -186,23 +193,26 @@ def evaluate(
 ) -> int:
     """Score a model on a folder of digits, or the whole pipeline on documents with a truth table.
 
-    Prints one JSON object.
+    Prints one JSON object. Of digits, accuracy is how often the model says rightly which of
+    the ten each is; how many of them it would refuse as no digit stands beside it, and the
+    accuracy where these count as wrong.
     """
     from digitocr.output import writing
 
     if truth is None:
-        from digitocr.training.evaluate import score_digits
-
-        scores = score_digits(path, _load(pipeline, model, device).classifier)
+        text = _evaluate_digits(run, path, report, lambda: _load(pipeline, model, device))
     else:
         from digitocr.ingest import find_documents
         from digitocr.score import score_documents
 
+        if report:
+            raise UsageError("--report draws what is said of digits; leave it out, or --truth")
         found = find_documents([path])
         documents = _load(pipeline, model, device).read_sources(found.documents, jobs)
         scores = score_documents(run.watched(documents, len(found.documents)), truth)
+        text = json.dumps(scores, indent=2)
     with writing("-"):
-        click.echo(json.dumps(scores, indent=2))
+        click.echo(text)
     return run.finish() if truth else run.status
 
 
@@ -276,6 +286,25 @@ def train(
         report=run.note,
     )
     return run.status
+
+
+def _evaluate_digits(
+    run: Run, path: Path, report: Path | None, load: Callable[[], Pipeline]
+) -> str:
+    """The scores of digits as JSON, and the report; the model is loaded after cheaper checks."""
+    from digitocr.training.evaluate import as_json, read_digits, scores_of
+
+    digits = read_digits(path)
+    if report:
+        _make_folder(report)
+    shares = load().classifier.probabilities(digits.pictures)
+    scores = scores_of(shares, digits.labels, digits.writers)
+    if report:
+        from digitocr.training.report import write_report
+
+        write_report(digits, shares, scores, report)
+        run.note(f"the pictures and the table of mistakes are in {report}")
+    return as_json(scores)
 
 
 def _make_folder(folder: Path) -> None:

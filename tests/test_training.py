@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import struct
 from pathlib import Path
 
@@ -19,11 +18,9 @@ from digitocr.training.augment import AugmentOptions, augment
 from digitocr.training.calibrate import calibration_error, fit_temperature, softmax
 from digitocr.training.data import Samples, read_folder, read_idx, read_mnist, read_path
 from digitocr.training.draw import draw_negatives, draw_printed, spoil
-from digitocr.training.evaluate import rank_quality, score_digits, scores_of
 from digitocr.training.options import load_train_recipe
 from digitocr.training.train import run_training
 
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data" / "digits"
 ROOT = Path(__file__).resolve().parents[1]
 
 RECIPE = """
@@ -83,8 +80,9 @@ def model(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_training_leaves_a_model_a_card_and_pictures(model: Path) -> None:
     left = {str(file.relative_to(model.parent)) for file in model.parent.rglob("*.*")}
-    pictures = {f"small-report/{one}.png" for one in ("curves", "confusion", "reliability")}
-    assert left == {"small.safetensors", "small.md", "small-report/mistakes.png"} | pictures
+    names = ("curves", "confusion", "reliability", "reject", "mistakes")
+    pictures = {f"small-report/{name}.png" for name in names}
+    assert left == {"small.safetensors", "small.md"} | pictures
     card = model.with_suffix(".md").read_text()
     assert "mnist" in card and "CC BY-SA" in card and "residual 3" in card
     assert Classifier.load(model, "cpu").id.sha256 in card
@@ -250,47 +248,3 @@ def test_the_temperature_mends_overconfidence() -> None:
     assert calibration_error(mended.max(axis=1), right) < 0.03
     assert calibration_error(wrong.max(axis=1), right) > 0.2
     assert fit_temperature(scores[:0], labels[:0]) == 1
-
-
-def test_scores_are_what_they_say() -> None:
-    shares = np.full((4, 11), 0.01, np.float32)
-    shares[[0, 1, 2, 3], [3, 4, 5, 10]] = 0.9
-    scores = scores_of(shares, np.array([3, 4, 6, 10]), np.array(["a", "a", "b", "b"]))
-    assert scores["digits"] == 3
-    assert scores["accuracy"] == pytest.approx(2 / 3)
-    assert scores["auroc_not_digit"] == 1.0
-    assert scores["per_class"]["3"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "count": 1}
-    assert scores["per_class"]["6"]["recall"] == 0.0
-    assert scores["per_class"]["9"]["recall"] is None
-    assert set(scores["error_at_reject"]) == {"0.01", "0.02", "0.05"}
-    assert 0 <= scores["interval"][0] <= scores["interval"][1] <= 1
-    json.dumps(scores)
-
-
-def test_ranks_count_ties_half() -> None:
-    assert rank_quality(np.array([1.0, 0.5]), np.array([0.5, 0.0])) == pytest.approx(7 / 8)
-    assert rank_quality(np.array([1.0]), np.array([])) is None
-
-
-def test_a_folder_of_crops_is_scored(model: Path, tmp_path: Path) -> None:
-    for label, one in enumerate(draw_printed(10, seed=5).pictures):
-        (tmp_path / str(label)).mkdir()
-        big = cv2.resize(255 - one, (90, 90), interpolation=cv2.INTER_CUBIC)
-        cv2.imwrite(str(tmp_path / str(label) / "one.png"), big)
-    classifier = Classifier.load(model, "cpu")
-    assert score_digits(tmp_path, classifier)["auroc_not_digit"] is None
-    (tmp_path / "not-a-digit").mkdir()
-    cross = np.full((60, 60), 255, np.uint8)
-    cv2.line(cross, (10, 10), (50, 50), 0, 4)
-    cv2.line(cross, (50, 10), (10, 50), 0, 4)
-    cv2.imwrite(str(tmp_path / "not-a-digit" / "x.png"), cross)
-    scores = score_digits(tmp_path, classifier)
-    assert scores["digits"] == 10 and 0 <= scores["auroc_not_digit"] <= 1
-
-
-@pytest.mark.skipif(not (SHARED / "mnist").is_dir(), reason="needs ../shared/data/digits/mnist")
-def test_the_shipped_model_reads_mnist() -> None:
-    classifier = Classifier.load(ROOT / "models" / "digits.safetensors", "cpu")
-    scores = score_digits(SHARED / "mnist", classifier)
-    assert scores["digits"] == 10_000
-    assert scores["accuracy"] >= 0.994

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -176,7 +176,7 @@ def _named(part: _Part, name: str) -> _Part:
     """The part with its source's name on both sides."""
 
     def named(some: Samples) -> Samples:
-        return Samples(some.pictures, some.labels, some.writers, name)
+        return replace(some, source=name)
 
     return _Part(named(part.training), named(part.validation), part.licence, part.times)
 

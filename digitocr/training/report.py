@@ -1,7 +1,11 @@
-"""Pictures for a person: curves, confusion, reliability, and the worst mistakes."""
+"""Pictures for a person: curves, confusion, reliability, rejection, and the worst mistakes.
+
+What counts as said, confidence and refused is as in ``evaluate``.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,21 +14,75 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.errors import OutputError
-from digitocr.types import CLASSES
+from digitocr.output import open_output
+from digitocr.tables import Cell, Column, CsvTable
+from digitocr.training.data import Samples
+from digitocr.training.evaluate import (
+    Answers,
+    answers_of,
+    as_json,
+    error_when_rejected,
+    scores_of,
+    wilson,
+)
+from digitocr.types import CLASSES, NOT_A_DIGIT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["draw_curves", "draw_report"]
+__all__ = ["draw_curves", "draw_report", "write_report"]
 
 _NAMES = [*CLASSES, "none"]
-_INK = "#1f3a5f"
-_SHEET = 60  # mistakes shown
+_INK, _GREY, _PALE, _RIGHT = "#1f3a5f", "#6b7280", "#eef0f3", "#dbe7f3"
+_ACROSS, _DOWN = 10, 6  # mistakes shown
+_PLACES = [*range(10), 10.5]  # of the classes; what is no digit, or refused, stands apart
+_LETTERS = 17  # of a name below a mistake
+_FINEST = 1e-4  # the least doubt and error that the reliability picture tells apart
+_COLUMNS = (
+    Column("where"),
+    Column("is"),
+    Column("said"),
+    Column("confidence", "share"),
+    Column("refused"),
+)
+
+Floats = NDArray[np.floating[Any]]
+
+
+def write_report(samples: Samples, shares: Floats, scores: Mapping[str, Any], folder: Path) -> None:
+    """The pictures of ``draw_report``, ``scores.json`` and ``mistakes.csv`` in the folder.
+
+    The table has the columns ``where`` (the file, or the place from 0 in an IDX file),
+    ``is``, ``said``, ``confidence`` and ``refused``: digits that were said wrongly, worst
+    first, things that were taken for digits, and digits said rightly, but refused.
+    Raises OutputError.
+    """
+    draw_report(samples, shares, folder)
+    with open_output(str(folder / "scores.json")) as file:
+        file.write((as_json(scores) + "\n").encode())
+    answers = answers_of(shares)
+    wrong = _mistakes(samples.labels, answers)
+    refused = np.flatnonzero((samples.labels == answers.said) & answers.refused)
+    with open_output(str(folder / "mistakes.csv")) as file:
+        CsvTable(file, _COLUMNS).add(_row(samples, answers, at) for at in [*wrong, *refused])
+
+
+def _row(samples: Samples, answers: Answers, place: int) -> tuple[Cell, ...]:
+    """One row of the table of mistakes."""
+    return (
+        str(samples.names[place]),
+        _NAMES[samples.labels[place]],
+        _NAMES[answers.said[place]],
+        float(answers.confidence[place]),
+        "yes" if answers.refused[place] else "no",
+    )
 
 
 def draw_curves(history: Sequence[Mapping[str, float]], file: Path) -> None:
     """Loss, and error on each validation source, per epoch, as a PNG. Raises OutputError."""
-    figure, (left, right) = _figure(2, (10, 4))
+    figure = _figure(10, 4)
+    left, right = figure.subplots(1, 2)
     epochs = range(1, len(history) + 1)
     left.plot(epochs, [one["loss"] for one in history], color=_INK)
     left.set(xlabel="epoch", ylabel="training loss")
@@ -33,89 +91,336 @@ def draw_curves(history: Sequence[Mapping[str, float]], file: Path) -> None:
     right.set(xlabel="epoch", ylabel="error on validation writers, %", yscale="log")
     if history and len(history[0]) > 1:
         right.legend()
+    figure.set_layout_engine("tight")
     _save(figure, file)
 
 
-def draw_report(
-    pictures: NDArray[np.uint8], labels: NDArray[np.int64], shares: NDArray[Any], folder: Path
-) -> None:
-    """``confusion.png``, ``reliability.png`` and ``mistakes.png`` in the folder.
+def draw_report(samples: Samples, shares: Floats, folder: Path) -> None:
+    """``confusion.png``, ``reliability.png``, ``reject.png`` and ``mistakes.png`` in the folder.
 
-    pictures: uint8 (N, 28, 28). labels: (N,), 0 to 10. shares: (N, 11) probabilities.
-    Raises OutputError.
+    shares: (N, 11) probabilities of what the N samples show. Where none is a digit, there
+    is nothing to be sure of, and the second and third are not drawn. Raises OutputError.
     """
-    said, confidence = shares.argmax(axis=1), shares.max(axis=1)
-    _draw_confusion(labels, said, folder / "confusion.png")
-    _draw_reliability(confidence, said == labels, folder / "reliability.png")
-    _draw_mistakes(pictures, labels, shares, folder / "mistakes.png")
+    answers = answers_of(shares)
+    digit = samples.labels < NOT_A_DIGIT
+    confidence, right = answers.confidence[digit], (answers.said == samples.labels)[digit]
+    _draw_confusion(samples, shares, answers, folder / "confusion.png")
+    _draw_mistakes(samples, answers, folder / "mistakes.png")
+    if len(right):
+        _draw_reliability(confidence, right, folder / "reliability.png")
+        _draw_rejection(confidence, right, folder / "reject.png")
 
 
-def _draw_confusion(labels: NDArray[np.int64], said: NDArray[np.int64], file: Path) -> None:
-    """Counts of what was said (columns) for what it was (rows)."""
-    figure, (axes,) = _figure(1, (6, 6))
-    counts = np.zeros((11, 11), int)
-    np.add.at(counts, (labels, said), 1)
-    wrong = np.where(np.eye(11, dtype=bool), 0, counts)
-    axes.imshow(wrong, cmap="Blues")
-    for row, column in zip(*np.nonzero(counts), strict=True):
-        dark = wrong[row, column] > wrong.max() / 2
-        axes.text(
-            column, row, str(counts[row, column]), ha="center", va="center", fontsize=7,
-            color="white" if dark else "black",
-        )  # fmt: skip
-    axes.set(xticks=range(11), yticks=range(11), xticklabels=_NAMES, yticklabels=_NAMES)
-    axes.set(xlabel="said", ylabel="is")
+def _draw_confusion(samples: Samples, shares: Floats, answers: Answers, file: Path) -> None:
+    """What was said (columns) of what is what (rows); beside it, what would be refused."""
+    of_row = np.bincount(samples.labels, minlength=11)
+    rows = range(11 if of_row[NOT_A_DIGIT] else 10)
+    height = 0.64 * len(rows) + 2.5
+    figure = _figure(8.4, height)
+    axes = figure.add_axes((0.06, 0.1 / height, 0.92, 1 - 1.2 / height))
+    counts = _confusion(samples.labels, answers)
+    for row in rows:
+        for column in range(11):
+            share = counts[row, column] / max(of_row[row], 1)
+            _cell(axes, (_PLACES[column], _PLACES[row]), counts[row, column], share, row == column)
+    axes.set(xlim=(-0.7, 12.1), ylim=(_PLACES[rows[-1]] + 1.2, -1.55), xticks=[], frame_on=False)
+    axes.set_yticks(_PLACES[: len(rows)], _NAMES[: len(rows)])
+    axes.tick_params(length=0, labelsize=11)
+    for place, name in zip(_PLACES, [*CLASSES, "refused"], strict=True):
+        axes.text(place, -0.75, name, ha="center", va="center", fontsize=11)
+    axes.text(4.5, -1.3, "said", ha="center", va="center", color=_GREY)
+    axes.text(-0.68, -0.75, "is", ha="right", va="center", color=_GREY)
+    _margins(axes, counts, _PLACES[rows[-1]] + 0.85)
+    _head(figure, "What was said of what", *_accuracy_lines(samples, shares))
     _save(figure, file)
 
 
-def _draw_reliability(confidence: NDArray[Any], right: NDArray[np.bool_], file: Path) -> None:
-    """The share that is right against the confidence, in bins of equal count."""
-    figure, (axes,) = _figure(1, (5, 5))
-    order = np.argsort(confidence, kind="stable")
-    bins = [one for one in np.array_split(order, 12) if len(one)]
-    axes.plot([0, 1], [0, 1], color="silver")
-    axes.plot(
-        [confidence[one].mean() for one in bins],
-        [right[one].mean() for one in bins],
-        marker="o", color=_INK,
+def _confusion(labels: NDArray[np.int64], answers: Answers) -> NDArray[np.int64]:
+    """int64 (11, 11): which digit was said of each, and last how many are refused.
+
+    Of what is no digit, what is refused is said rightly, and no digit is said.
+    """
+    counts = np.zeros((11, 11), np.int64)
+    told = (labels < NOT_A_DIGIT) | ~answers.refused
+    np.add.at(counts, (labels[told], answers.said[told]), 1)
+    np.add.at(counts[:, NOT_A_DIGIT], labels[answers.refused], 1)
+    return counts
+
+
+def _cell(axes: Axes, place: tuple[float, float], count: int, share: float, good: bool) -> None:
+    """One count; a mistake is the darker, the larger its share of the row is."""
+    from matplotlib import colormaps
+    from matplotlib.patches import Rectangle
+
+    x, y = place
+    strength = min(1.0, (share / 0.3) ** 0.4)
+    colour = _RIGHT if good else colormaps["Oranges"](0.85 * strength) if count else _PALE
+    axes.add_patch(Rectangle((x - 0.47, y - 0.47), 0.94, 0.94, color=colour, linewidth=0))
+    if count:
+        ink = "white" if strength > 0.75 and not good else "black"
+        size = 10 if count < 10_000 else 8
+        axes.text(x, y, f"{count:,}", ha="center", va="center", fontsize=size, color=ink)
+
+
+def _margins(axes: Axes, counts: NDArray[np.int64], below: float) -> None:
+    """Beside each row, how much of it is said rightly; below each column, how much of what
+    is said so of digits is so."""
+    ten = counts[:10, :10]
+    small: dict[str, Any] = {"va": "center", "fontsize": 8.5, "color": _GREY}
+    with np.errstate(invalid="ignore"):
+        recall, precision = ten.diagonal() / ten.sum(axis=1), ten.diagonal() / ten.sum(axis=0)
+    for place in range(10):
+        if ten[place].any():
+            axes.text(11.65, place, _percent(recall[place]), **small, ha="center")
+        if ten[:, place].any():
+            axes.text(place, below, _percent(precision[place]), **small, ha="center")
+    axes.text(11.65, -0.75, "right", **small, ha="center")
+    axes.text(-0.68, below, "right", **small, ha="right")
+
+
+def _accuracy_lines(samples: Samples, shares: Floats) -> tuple[str, str]:
+    """The accuracy in both readings."""
+    if not (samples.labels < NOT_A_DIGIT).any():
+        return "There are no digits.", ""
+    scores = scores_of(shares, samples.labels, samples.writers)
+    low, high = (_percent(one) for one in scores["interval"])
+    strict = _percent(scores["accuracy_refusals_wrong"])
+    refused = round(scores["refused"] * scores["digits"])
+    return (
+        f"{_percent(scores['accuracy'])} of {_count(scores['digits'], 'digit')} right "
+        f"(95 % interval: {low} to {high})",
+        f"{refused:,} would be refused as no digit; where these count as wrong: {strict}",
+    )
+
+
+def _draw_reliability(confidence: Floats, right: NDArray[np.bool_], file: Path) -> None:
+    """The share that is right against the confidence, both stretched towards certainty."""
+    figure = _figure(7.2, 7.8)
+    axes = figure.add_axes((0.14, 0.26, 0.83, 0.60))
+    below = figure.add_axes((0.14, 0.08, 0.83, 0.15), sharex=axes)
+    ends = _stretched(np.array([0.0, 1 - _FINEST]))
+    axes.plot(ends, ends, color="silver", linewidth=1, zorder=0)
+    groups = np.round(2 * _stretched(confidence)).astype(int)  # two for each factor of ten
+    for group in np.unique(groups):
+        mine = groups == group
+        x = float(_stretched(confidence[mine].mean(keepdims=True))[0])
+        hits, count = int(right[mine].sum()), int(mine.sum())
+        _reliability_point(axes, x, hits, count)
+        below.bar(x, count, width=0.2, color=_INK)
+        below.text(x, count, f"{count:,}", ha="center", va="bottom", fontsize=8, color=_GREY)
+    _reliability_axes(axes, below)
+    _head(
+        figure,
+        "Is it as sure as it should be?",
+        "On the line, the share that is right is the confidence; below it, the model is too sure.",
+        "Bars: 95 % intervals. A hollow mark: all of them are right.",
+    )
+    _save(figure, file)
+
+
+def _reliability_point(axes: Axes, x: float, hits: int, count: int) -> None:
+    """One group of digits: the share that is right, and what it could be."""
+    low, high = _stretched(np.array(wilson(hits, count)))
+    y = float(_stretched(np.array([hits / count]))[0])
+    axes.plot([x, x], [low, high], color=_INK, linewidth=1.2, alpha=0.55)
+    face = "white" if hits == count else _INK
+    axes.plot([x], [y], "o", color=_INK, markerfacecolor=face, markersize=6.5)
+
+
+def _reliability_axes(axes: Axes, below: Axes) -> None:
+    """Confidences as ticks, evenly for each factor of ten in doubt."""
+    shares = [0.0, 0.5, 0.9, 0.99, 0.999, 1 - _FINEST]
+    ticks, names = _stretched(np.array(shares)), [f"{100 * one:g} %" for one in shares]
+    edges = (-0.15, float(ticks[-1]) + 0.45)
+    axes.set(xlim=edges, ylim=edges, ylabel="share that is right")
+    axes.set_yticks([*ticks, ticks[-1] + 0.3], [*names, "all"])
+    below.set_xticks(ticks[1:], [*names[1:-1], f"{names[-1]} or more"])
+    below.set(xlabel="confidence", ylabel="digits", yticks=[])
+    below.margins(y=0.25)
+    axes.tick_params(labelbottom=False)
+    for one in (axes, below):
+        _calm(one)
+
+
+def _stretched(shares: Floats) -> NDArray[np.float64]:
+    """A share's distance from 1 as factors of ten; 1 itself stands a little behind the last."""
+    doubt = 1 - np.asarray(shares, np.float64)
+    return np.where(doubt > 1e-12, -np.log10(np.maximum(doubt, _FINEST)), 0.3 - np.log10(_FINEST))
+
+
+def _draw_rejection(confidence: Floats, right: NDArray[np.bool_], file: Path) -> None:
+    """The error of the rest against the share that is put aside, least confident first."""
+    figure = _figure(7.2, 5.4)
+    axes = figure.add_axes((0.11, 0.11, 0.85, 0.70))
+    wrong = ~right[np.argsort(confidence, kind="stable")]
+    _rejection_curves(axes, wrong)
+    last = 100 * np.flatnonzero(wrong).max(initial=0) / len(wrong)
+    end, top = min(60.0, max(6.0, 1.15 * last)), 105 * float(wilson(wrong.sum(), len(wrong))[1])
+    axes.set(xlim=(0, end), ylim=(-0.01 * top, top))
+    axes.set(xlabel="put aside for a person, %", ylabel="wrong among the rest, %")
+    if wrong.any():
+        _mark_rejections(axes, confidence, right, end)
+    _calm(axes)
+    _head(
+        figure,
+        "What is gained by putting the unsure aside",
+        f"{int(wrong.sum()):,} of {_count(len(wrong), 'digit')} wrong when none is put aside",
+        "Shaded: 95 % interval. Thin line: the best that any order could do.",
+    )
+    _save(figure, file)
+
+
+def _rejection_curves(axes: Axes, wrong: NDArray[np.bool_]) -> None:
+    """The error of the rest, with its interval, and the least that it could be.
+
+    wrong: (N,), in the order in which digits are put aside; N is not 0.
+    """
+    aside, rest = np.arange(len(wrong)), np.arange(len(wrong), 0, -1)
+    left = np.cumsum(wrong[::-1])[::-1]
+    least = np.maximum(wrong.sum() - aside, 0)
+    across = 100 * np.append(aside, len(wrong)) / len(wrong)
+    low, high = (100 * _held(one) for one in wilson(left, rest))
+    axes.fill_between(across, low, high, step="post", color=_INK, alpha=0.10, linewidth=0)
+    axes.step(across, 100 * _held(least / rest), where="post", color="silver")
+    axes.step(across, 100 * _held(left / rest), where="post", color=_INK, linewidth=2)
+
+
+def _mark_rejections(axes: Axes, confidence: Floats, right: NDArray[np.bool_], end: float) -> None:
+    """Figures at some shares put aside, up to ``end`` percent."""
+    for share in (0.01, 0.02, 0.05, 0.1, 0.2, 0.4):
+        if 0.1 * end <= 100 * share <= 0.85 * end:
+            error = error_when_rejected(confidence, right, share)
+            axes.plot([100 * share], [100 * error], "o", color=_INK, markersize=5)
+            axes.annotate(
+                f"{100 * share:g} %: {_percent(error)}", (100 * share, 100 * error),
+                (6, 7), textcoords="offset points", fontsize=9, color=_INK,
+            )  # fmt: skip
+
+
+def _held(values: Floats) -> Floats:
+    """The values, the last once more: where a staircase ends."""
+    return np.append(values, values[-1:])
+
+
+def _mistakes(labels: NDArray[np.int64], answers: Answers) -> NDArray[np.int64]:
+    """Digits said wrongly, the most confident first, then what was wrongly taken for digits."""
+    digit = labels < NOT_A_DIGIT
+    wrong = np.flatnonzero(digit & (answers.said != labels))
+    taken = np.flatnonzero(~digit & ~answers.refused)
+    return np.concatenate(
+        [
+            wrong[np.argsort(-answers.confidence[wrong], kind="stable")],
+            taken[np.argsort(-answers.likeness[taken], kind="stable")],
+        ]
+    )
+
+
+def _draw_mistakes(samples: Samples, answers: Answers, file: Path) -> None:
+    """The worst mistakes as the network saw them, each with where to find it."""
+    places = _mistakes(samples.labels, answers)
+    shown = places[: _ACROSS * _DOWN]
+    rows = -(-len(shown) // _ACROSS)
+    figure = _figure(max(6.0, 0.46 + 1.04 * min(len(shown), _ACROSS)), 1.0 + 1.45 * rows)
+    for number, place in enumerate(shown):
+        axes = _tile(figure, number)
+        axes.imshow(255 - samples.pictures[place], cmap="gray", vmin=0, vmax=255)
+        _caption(axes, samples, answers, place)
+    among = f"among {_count(len(samples), 'picture')}"
+    if len(places):
+        more = f"; the worst {len(shown)}" if len(shown) < len(places) else ""
+        _head(
+            figure,
+            f"{_count(len(places), 'mistake')} {among}{more}",
+            "What it is → what was said, how confidently, and where it is; r: would be refused.",
+        )
+    else:
+        _head(figure, f"No mistakes {among}")
+    _save(figure, file)
+
+
+def _tile(figure: Figure, number: int) -> Axes:
+    """A frame for one small picture, counted from 0 along the rows."""
+    width, height = figure.get_size_inches()
+    down, across = divmod(number, _ACROSS)
+    left, top, side = 0.28 + 1.04 * across, 0.95 + 1.45 * down, 0.94
+    axes = figure.add_axes(
+        (left / width, 1 - (top + side) / height, side / width, side / height),
+        xticks=[], yticks=[],
     )  # fmt: skip
-    axes.set(xlabel="confidence", ylabel="share that is right")
-    _save(figure, file)
+    for spine in axes.spines.values():
+        spine.set_color("#c9cdd3")
+    return axes
 
 
-def _draw_mistakes(
-    pictures: NDArray[np.uint8], labels: NDArray[np.int64], shares: NDArray[Any], file: Path
-) -> None:
-    """The mistakes that were said with most confidence, worst first."""
-    said, confidence = shares.argmax(axis=1), shares.max(axis=1)
-    wrong = np.flatnonzero(said != labels)
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:_SHEET]
-    figure, axes = _figure(_SHEET, (12, 7), columns=12)
-    for one in axes:
-        one.axis("off")
-    for one, place in zip(axes, worst, strict=False):
-        one.imshow(255 - pictures[place], cmap="gray", vmin=0, vmax=255)
-        is_, told = _NAMES[labels[place]], _NAMES[said[place]]
-        one.set_title(f"{is_} read {told} {confidence[place]:.2f}", fontsize=7)
-    _save(figure, file)
+def _caption(axes: Axes, samples: Samples, answers: Answers, place: int) -> None:
+    """What it is, what was said, how confidently, and the name, below a mistake."""
+    is_, said = _NAMES[samples.labels[place]], _NAMES[answers.said[place]]
+    surely = _percent(float(answers.confidence[place]), fine=False)
+    mark = " r" if answers.refused[place] else ""
+    text: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "top"}
+    axes.text(0.5, -0.05, f"{is_} → {said}  {surely}{mark}", fontsize=7.8, color="black", **text)
+    name = _short(str(samples.names[place]).rpartition("/")[2])
+    axes.text(0.5, -0.21, name, fontsize=6.5, color=_GREY, parse_math=False, **text)
 
 
-def _figure(count: int, size: tuple[float, float], columns: int = 4) -> tuple[Any, list[Axes]]:
-    """A figure without a display, and its axes in a grid."""
+def _short(name: str) -> str:
+    """The name, its middle left out where it is long: what tells files apart is at the ends."""
+    half = _LETTERS // 2
+    name = " ".join(name.split())
+    return name if len(name) <= _LETTERS else f"{name[:half]}…{name[-half:]}"
+
+
+def _percent(share: float, fine: bool = True) -> str:
+    """A share for a person: 99.64 %; all but all is not rounded to all."""
+    if share in (0, 1):
+        return f"{100 * share:.0f} %"
+    decimals = 2 if fine else 0
+    while decimals < 6 and round(share, decimals + 2) in (0, 1):
+        decimals += 1
+    text = f"{100 * share:.{decimals}f}"
+    return (text.rstrip("0").rstrip(".") if "." in text and not fine else text) + " %"
+
+
+def _count(count: int, what: str) -> str:
+    """1 digit, 10,000 digits."""
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
+
+
+def _head(figure: Figure, title: str, *lines: str) -> None:
+    """A headline, and below it smaller lines, from the left."""
+    width, height = figure.get_size_inches()
+    left, top = 0.25 / width, 1 - 0.16 / height
+    figure.text(left, top, title, fontsize=14, fontweight="bold", va="top", color=_INK)
+    for number, line in enumerate(lines):
+        y = 1 - (0.52 + 0.23 * number) / height
+        figure.text(left, y, line, fontsize=9.5, va="top", color=_GREY)
+
+
+def _calm(axes: Axes) -> None:
+    """Two sides of the frame and a faint grid."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("silver")
+    axes.tick_params(color="silver")
+    axes.grid(color=_PALE)
+    axes.set_axisbelow(True)
+
+
+def _figure(width: float, height: float) -> Figure:
+    """A figure in inches without a display."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size, layout="tight")
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
-    across = min(count, columns)
-    grid = figure.subplots(-(-count // across), across, squeeze=False)
-    return figure, list(grid.flat)
+    return figure
 
 
-def _save(figure: Any, file: Path) -> None:
+def _save(figure: Figure, file: Path) -> None:
     """Write a figure as PNG. Raises OutputError."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(file, dpi=110)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of names in scripts that the font lacks
+            figure.savefig(file, dpi=120)
     except OSError as error:
         raise OutputError(f"the picture {file} cannot be written: {error.strerror}") from error

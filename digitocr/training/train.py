@@ -121,7 +121,7 @@ def _finish(run: _Run, corpus: Corpus, output: Path) -> Trained:
     draw_curves(run.history, pictures / "curves.png")
     if len(held_back):
         shares = softmax(scores, header.temperature)
-        draw_report(held_back.pictures, held_back.labels, shares, pictures)
+        draw_report(held_back, shares, pictures)
     return Trained(output, header, tuple(run.history), corpus)
 
 
