@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from digitocr.errors import ModelError
 from digitocr.mnist import NORMALIZATION, SIDE
-from digitocr.network import OUTPUTS, Net, build, fused
+from digitocr.network import OUTPUTS, Net, build, fast_bfloat16, fused
 from digitocr.types import CLASSES, ModelId
 from digitocr.weights import Header, read_model
 
@@ -34,7 +35,7 @@ class Classifier:
         self.header = header
         self._net = fused(net).to(device).to(memory_format=torch.channels_last)
         # Half the bits make twice the speed, where the processor has them in hardware.
-        self._bfloat16 = device == "cuda" or _fast_bfloat16()
+        self._bfloat16 = device == "cuda" or fast_bfloat16()
 
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Classifier:
@@ -49,7 +50,7 @@ class Classifier:
                 f"the model {path} was made for the normalisation '{header.normalization}', "
                 f"and this version reads with '{NORMALIZATION}'; train it again"
             )
-        if header.classes != CLASSES:
+        if header.classes != CLASSES or header.outputs not in (len(CLASSES), OUTPUTS):
             raise ModelError(f"the model {path} was made for other classes than {CLASSES}")
         net = _net(path, header, tensors)
         return cls(net, header, ModelId(path.stem, sha256), _device(device))
@@ -76,6 +77,8 @@ class Classifier:
         with torch.autocast(self.device, torch.bfloat16, enabled=self._bfloat16):
             scores = self._net(pictures.float() / 255)
         shares = torch.softmax(scores.float() / self.header.temperature, dim=1)
+        # A model that knows digits alone takes nothing for none.
+        shares = F.pad(shares, (0, OUTPUTS - self.header.outputs))
         return np.asarray(shares.cpu().numpy(), np.float32)
 
 
@@ -107,9 +110,3 @@ def _device(wanted: str) -> str:
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ModelError("there is no CUDA device here; use --device cpu")
     return wanted
-
-
-def _fast_bfloat16() -> bool:
-    """True where the processor multiplies bfloat16 numbers itself."""
-    supports = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-    return bool(supports and supports())

@@ -10,7 +10,9 @@ list, and this module is all that can be built from one.
 ``residual 3``          the input plus a padded block of it (He et al. 2016, norm first)
 ``pool 2``              the maximum of each 2x2
 ``mean``                the mean of each channel
-``norm``, ``relu``, ``dropout 0.5``, ``flatten``, ``dense 128``
+``flatten``             channels of pictures as features in a row
+``dense 128``           128 features of all features
+``norm``, ``relu``, ``dropout 0.5``
 ======================  ==========================================================
 
 A last dense layer from what is left to the scores is always added.
@@ -26,10 +28,11 @@ from torch import Tensor, nn
 
 from digitocr.mnist import SIDE
 
-__all__ = ["OUTPUTS", "Net", "build", "fused"]
+__all__ = ["OUTPUTS", "Net", "build", "fast_bfloat16", "fused"]
 
 OUTPUTS = 11  # ten digits and "not a digit"
-_WIDEST = 4096  # channels or features: a layer list from a file must not eat the memory
+_WIDEST = 4096  # channels, or features of a dense layer
+_MOST = 50_000_000  # parameters: a layer list from a file must not eat the memory
 
 
 class Net(nn.Module):
@@ -105,10 +108,11 @@ class Mean(nn.Module):
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What flows between two layers: channels of side x side, or features (side 1)."""
+    """What flows between two layers: channels of side x side, or features in a row."""
 
     channels: int
     side: int
+    flat: bool = False
 
     @property
     def features(self) -> int:
@@ -118,19 +122,14 @@ class _Shape:
 def build(layers: Sequence[str], outputs: int = OUTPUTS) -> Net:
     """The network of those layers with fresh weights.
 
-    Raises ValueError, naming the layer, where a layer is unknown, its numbers are wrong,
-    or nothing is left of the picture.
+    Raises ValueError, naming the layer, where a layer is unknown or out of its place, its
+    numbers are wrong, or nothing is left of the picture; also for too many parameters.
     """
-    shape, modules = _Shape(1, SIDE), []
-    for layer in layers:
-        try:
-            module, shape = _layer(layer.split(), shape)
-        except (ValueError, TypeError, ZeroDivisionError) as error:
-            raise ValueError(f"the network has no layer '{layer}'") from error
-        if not (0 < shape.channels <= _WIDEST and shape.side > 0):
-            raise ValueError(f"nothing, or too much, is left after the layer '{layer}'")
-        modules.append(module)
-    return Net(nn.Sequential(*modules), nn.Linear(shape.features, outputs))
+    with torch.device("meta"):  # sizes without memory
+        parameters = sum(one.numel() for one in _net(layers, outputs).parameters())
+    if parameters > _MOST:
+        raise ValueError(f"the network has {parameters:,} parameters, more than {_MOST:,}")
+    return _net(layers, outputs)
 
 
 def fused(net: Net) -> Net:
@@ -145,11 +144,52 @@ def fused(net: Net) -> Net:
     return net
 
 
+def fast_bfloat16() -> bool:
+    """True where the processor multiplies bfloat16 numbers itself."""
+    supports = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool(supports and supports())
+
+
+def _net(layers: Sequence[str], outputs: int) -> Net:
+    """The network, layer by layer. Raises ValueError."""
+    shape, modules = _Shape(1, SIDE), []
+    for layer in layers:
+        try:
+            module, shape = _layer(layer.split(), shape)
+        except (ValueError, TypeError, ZeroDivisionError, RuntimeError) as error:
+            raise ValueError(f"the network has no layer '{layer}'") from error
+        if shape.side <= 0:
+            raise ValueError(f"nothing is left after the layer '{layer}'")
+        modules.append(module)
+    return Net(nn.Sequential(*modules), nn.Linear(shape.features, outputs))
+
+
 def _layer(words: list[str], shape: _Shape) -> tuple[nn.Module, _Shape]:
-    """One layer and what comes out of it. Raises ValueError or TypeError."""
+    """One layer and what comes out of it. Raises ValueError, TypeError, RuntimeError or
+    ZeroDivisionError."""
     kind, *numbers = words
     same = numbers[-1:] == ["same"]
-    match kind, [float(number) for number in numbers[: len(numbers) - same]]:
+    values = [float(number) for number in numbers[: len(numbers) - same]]
+    match kind, values:
+        case "norm", []:
+            norm = nn.BatchNorm1d if shape.flat else nn.BatchNorm2d
+            return norm(shape.channels), shape
+        case "relu", []:
+            return nn.ReLU(), shape
+        case "dropout", [share]:
+            return nn.Dropout(share), shape
+        case "dense", [width] if shape.flat:
+            return nn.Linear(shape.features, _width(width)), _Shape(_width(width), 1, flat=True)
+    if shape.flat:
+        raise ValueError(kind)
+    return _spatial_layer(kind, values, same, shape)
+
+
+def _spatial_layer(
+    kind: str, values: list[float], same: bool, shape: _Shape
+) -> tuple[nn.Module, _Shape]:
+    """A layer that takes channels of pictures; raises what ``_layer`` does."""
+    match kind, values:
         case (("conv" | "block"), [width, kernel]):
             return _convolution(kind, _width(width), int(kernel), same, shape)
         case "residual", [kernel]:
@@ -158,16 +198,8 @@ def _layer(words: list[str], shape: _Shape) -> tuple[nn.Module, _Shape]:
             return nn.MaxPool2d(int(step)), _Shape(shape.channels, shape.side // int(step))
         case "mean", []:
             return Mean(), _Shape(shape.channels, 1)
-        case "norm", []:
-            return nn.BatchNorm2d(shape.channels), shape
-        case "relu", []:
-            return nn.ReLU(), shape
-        case "dropout", [share]:
-            return nn.Dropout(share), shape
         case "flatten", []:
-            return nn.Flatten(), _Shape(shape.features, 1)
-        case "dense", [width]:
-            return nn.Linear(shape.features, _width(width)), _Shape(_width(width), 1)
+            return nn.Flatten(), _Shape(shape.features, 1, flat=True)
     raise ValueError(kind)
 
 

@@ -19,7 +19,7 @@ if sys.version_info >= (3, 11):
 else:  # the same parser, from PyPI, until 3.10 is gone
     import tomli as tomllib
 
-__all__ = ["load_options"]
+__all__ = ["filled", "load_options"]
 
 _Options = TypeVar("_Options")
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
@@ -38,12 +38,15 @@ def load_options(kind: type[_Options], path: Path, what: str, name: str) -> _Opt
         raise PipelineError(f"the {what} {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PipelineError(f"the {what} {path} is not valid TOML: {error}") from error
-    options: _Options = _fill(kind, {"name": name} | table, where=str(path))
+    options: _Options = filled(kind, {"name": name} | table, where=str(path))
     return options
 
 
-def _fill(kind: type, table: dict[str, Any], where: str) -> Any:
-    """An options object from a TOML table."""
+def filled(kind: type, table: dict[str, Any], where: str) -> Any:
+    """An options object from a table as TOML or JSON gives it; see ``load_options``.
+
+    where: what messages name as the table's place.
+    """
     types = typing.get_type_hints(kind)
     valid = [field.name for field in fields(kind)]
     unknown = sorted(set(table) - set(valid))
@@ -63,7 +66,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if is_dataclass(kind) and isinstance(kind, type):
         if not isinstance(value, dict):
             raise PipelineError(f"{where} must be a table")
-        return _fill(kind, value, where)
+        return filled(kind, value, where)
     if typing.get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_value(typing.get_args(kind)[0], one, where) for one in value)
     if typing.get_origin(kind) is Literal:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from digitocr.classify import Classifier
 from digitocr.errors import InputMissing, PipelineError, UsageError
 from digitocr.training.augment import AugmentOptions, augment
 from digitocr.training.calibrate import calibration_error, fit_temperature, softmax
-from digitocr.training.data import Samples, read_folder, read_idx, read_mnist, read_path
+from digitocr.training.data import read_folder, read_idx, read_mnist, read_path
 from digitocr.training.draw import draw_negatives, draw_printed, spoil
 from digitocr.training.options import load_train_recipe
 from digitocr.training.train import run_training
@@ -46,23 +45,11 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def write_idx(file: Path, array: NDArray[np.uint8]) -> None:
-    """An IDX file of bytes, as LeCun defined it."""
-    head = struct.pack(f">2xBB{array.ndim}I", 8, array.ndim, *array.shape)
-    file.write_bytes(gzip.compress(head + array.tobytes()))
-
-
-def write_mnist(folder: Path, samples: Samples, split: str = "train") -> None:
-    folder.mkdir(exist_ok=True)
-    write_idx(folder / f"{split}-images-idx3-ubyte.gz", samples.pictures)
-    write_idx(folder / f"{split}-labels-idx1-ubyte.gz", samples.labels.astype(np.uint8))
-
-
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
     """A folder with a small MNIST of printed digits, and a recipe."""
     folder = tmp_path_factory.mktemp("small")
-    write_mnist(folder / "mnist", draw_printed(400, seed=1))
+    (folder / "mnist").symlink_to(mnist)
     (folder / "train-small.toml").write_text(RECIPE)
     return folder
 
@@ -145,7 +132,9 @@ def test_a_users_own_folders_join_in(small: Path, tmp_path: Path) -> None:
     assert names["dirt"]["trained"] == 9 and names["dirt"]["validated"] == 1
 
 
-def test_no_writer_is_on_both_sides(small: Path, tmp_path: Path) -> None:
+def test_no_writer_is_on_both_sides(
+    small: Path, tmp_path: Path, write_mnist: Callable[..., None]
+) -> None:
     write_mnist(tmp_path / "mnist", draw_printed(200, seed=1))
     rows = ["split,index,label,hsf_series,writer"]
     rows += [f"train,{k},0,0,w{k // 10}" for k in range(200)]

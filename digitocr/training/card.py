@@ -10,33 +10,54 @@ from typing import Any
 from digitocr.errors import OutputError
 from digitocr.weights import Header
 
-__all__ = ["write_card"]
+__all__ = ["scores_table", "write_card", "write_text"]
 
 
-def write_card(
-    model: Path,
-    header: Header,
-    listing: Sequence[Mapping[str, object]],
-    history: Sequence[Mapping[str, float]],
-) -> Path:
-    """Write the card beside the model, as Markdown of the same name. Raises OutputError."""
+def write_card(model: Path, header: Header) -> Path:
+    """Write the card beside the model, as Markdown of the same name. Raises OutputError.
+
+    All that it says stands in the header too, but for the SHA-256 of the file.
+    """
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
-    parts = [
-        f"# {model.stem}",
-        _facts(model, header, digest),
+    training = header.training
+    parts = [f"# {model.stem}", _facts(model, header, digest)]
+    if "parent" in training:
+        parts += ["## Made from", _parent(training["parent"])]
+    parts += [
         "## Data",
-        _data_table(listing),
-        "## Validation",
-        _validation(history),
+        _data_table(training["data"]),
+        "## Scores",
+        _scores(training["scores"]),
         "## Recipe",
         "```toml\n" + _toml(header.recipe) + "\n```",
     ]
     card = model.with_suffix(".md")
-    try:
-        card.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(f"the card {card} cannot be written: {error.strerror}") from error
+    write_text(card, "\n\n".join(parts) + "\n")
     return card
+
+
+def scores_table(scores: Mapping[str, Mapping[str, object]]) -> str:
+    """Scores as Markdown, a row for each source and a column for each score."""
+    names = list(dict.fromkeys(name for one in scores.values() for name in one))
+    rows = [
+        "| kept back | " + " | ".join(name.replace("_", " ") for name in names) + " |",
+        "|---|" + "--:|" * len(names),
+    ]
+    for source, one in scores.items():
+        cells = (_cell(one.get(name, "")) for name in names)
+        rows.append(f"| {source} | " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write a text whole or not at all. Raises OutputError."""
+    unfinished = file.with_name(file.name + ".part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(file)
+    except OSError as error:
+        raise OutputError(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _facts(model: Path, header: Header, digest: str) -> str:
@@ -65,15 +86,34 @@ def _data_table(listing: Sequence[Mapping[str, object]]) -> str:
     return "\n".join(rows)
 
 
-def _validation(history: Sequence[Mapping[str, float]]) -> str:
-    """The accuracy on the writers kept back, after the last epoch."""
-    if not history or len(history[-1]) < 2:
-        return "No writers were kept back."
-    rows = ["| kept back | accuracy |", "|---|--:|"]
-    rows += [
-        f"| {name} | {100 * value:.2f} % |" for name, value in history[-1].items() if name != "loss"
+def _scores(scores: Mapping[str, Mapping[str, object]]) -> str:
+    """What was scored on the data kept back."""
+    if not scores:
+        return "Nothing was kept back."
+    return "On what was kept back, of which nothing was trained on:\n\n" + scores_table(scores)
+
+
+def _parent(parent: Mapping[str, Any]) -> str:
+    """What model it was made from, and which of the two reads better."""
+    rows = [
+        f"`{parent['name']}`, SHA-256 `{parent['sha256']}`. Mistakes of both on the same data, "
+        "a digit refused being one too:",
+        "",
+        "| kept back | samples | before | after |",
+        "|---|--:|--:|--:|",
     ]
-    return "Writers of whom nothing was trained on, after the last epoch:\n\n" + "\n".join(rows)
+    for one in parent["compared"]:
+        cells = (one[key] for key in ("source", "samples", "before", "after"))
+        rows.append("| " + " | ".join(map(str, cells)) + " |")
+    rows += ["", parent["verdict"]]
+    if parent["data"]:
+        rows += ["", "What that one was trained on:", "", _data_table(parent["data"])]
+    return "\n".join(rows)
+
+
+def _cell(value: object) -> str:
+    """A score for a person."""
+    return f"{100 * value:.2f} %" if isinstance(value, float) else str(value)
 
 
 def _toml(recipe: Mapping[str, Any]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from digitocr.options import load_options
+from digitocr.errors import PipelineError
+from digitocr.options import filled, load_options
 from digitocr.training.augment import AugmentOptions
 
 __all__ = [
@@ -16,23 +18,30 @@ __all__ = [
     "Source",
     "TrainRecipe",
     "load_train_recipe",
+    "recipe_from",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """Which network: its layers, as ``network.build`` takes them."""
+    """Which network: its layers, as ``network.build`` takes them, and its first weights."""
 
     layers: tuple[str, ...] = ("conv 8 5", "relu", "pool 2", "flatten")
+    outputs: Literal[11, 10] = 11  # 10 knows no "not a digit", and is shown none
+    weights: Literal["torch", "he"] = "torch"  # torch's own, or uniform as in He et al. 2015
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleOptions:
-    """How long and how fast: AdamW, one warm-up, then a cosine down to nothing."""
+    """How long, how fast, and by which rule."""
 
     epochs: int = 20
     batch: int = 128
+    optimizer: Literal["adamw", "adam", "sgd", "adadelta"] = "adamw"
+    momentum: float = 0.0  # of sgd
     rate: float = 2.5e-3  # at its peak
+    course: Literal["one-cycle", "constant"] = "one-cycle"  # of the rate: one warm-up, then a
+    # cosine down to nothing
     warm_up: float = 0.1  # of all steps
     weight_decay: float = 0.01
     label_smoothing: float = 0.01
@@ -77,11 +86,14 @@ class TrainRecipe:
     # are not there are left out
     mnist: str = ""  # below the root; downloaded where empty
     mnist_validation: float = 0.1  # of the writers, kept back to validate on
+    split: Literal["writer", "digit"] = "writer"  # what is kept back or left out together: all
+    # digits of a writer, where writers are known, or single digits, as publications have it
     hold_back: bool = True  # False trains on the validation writers too: the last training,
     # once all is decided
     temperature: float = 0.0  # of the model; fitted on the validation writers where 0
     network: NetworkOptions = field(default_factory=NetworkOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
+    augmented: bool = True  # False trains on the digits as they are
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     drawn: DrawnOptions = field(default_factory=DrawnOptions)
     source: tuple[Source, ...] = ()
@@ -89,4 +101,30 @@ class TrainRecipe:
 
 def load_train_recipe(path: Path) -> TrainRecipe:
     """Read a training recipe. Raises PipelineError where it is missing or has a mistake."""
-    return load_options(TrainRecipe, path, "recipe", name=path.stem.removeprefix("train-"))
+    name = path.stem.removeprefix("train-")
+    recipe = load_options(TrainRecipe, path, "recipe", name=name)
+    return _checked(recipe, str(path))
+
+
+def recipe_from(table: Mapping[str, Any], where: str) -> TrainRecipe:
+    """The recipe that a model's header holds. Raises PipelineError where it is none."""
+    return _checked(filled(TrainRecipe, dict(table), where), where)
+
+
+def _checked(recipe: TrainRecipe, where: str) -> TrainRecipe:
+    """The recipe, if its numbers make sense. Raises PipelineError."""
+    schedule = recipe.schedule
+    demands = {
+        "epochs must be 0 or more": schedule.epochs >= 0,
+        "batch must be 1 or more": schedule.batch >= 1,
+        "rate must be above 0": schedule.rate > 0,
+        "momentum must be from 0 to below 1": 0 <= schedule.momentum < 1,
+        "warm_up must be from 0 to below 1": 0 <= schedule.warm_up < 1,
+        "label_smoothing must be from 0 to below 1": 0 <= schedule.label_smoothing < 1,
+        "mnist_validation must be from 0 to below 1": 0 <= recipe.mnist_validation < 1,
+        "temperature must be 0 or more": recipe.temperature >= 0,
+    }
+    for demand, met in demands.items():
+        if not met:
+            raise PipelineError(f"{where}: {demand}")
+    return recipe

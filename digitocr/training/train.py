@@ -1,36 +1,40 @@
-"""From a recipe and its data to a model file: one loop, resumable after every epoch."""
+"""From a recipe and its data to a model file, its card and its pictures."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Generator, Tensor
 
-from digitocr.errors import OutputError, PipelineError
 from digitocr.mnist import NORMALIZATION
-from digitocr.network import OUTPUTS, Net, build
-from digitocr.training.augment import augment
 from digitocr.training.calibrate import fit_temperature, softmax
 from digitocr.training.card import write_card
-from digitocr.training.corpus import Corpus, gather
+from digitocr.training.corpus import Corpus, corpus_of, parted
 from digitocr.training.data import Samples, joined
+from digitocr.training.evaluate import scores_of
+from digitocr.training.loop import Clock, Loop, mark_of, raw_scores, start, train_on
+from digitocr.training.material import read_material
 from digitocr.training.options import TrainRecipe, load_train_recipe
 from digitocr.training.report import draw_curves, draw_report
 from digitocr.types import NOT_A_DIGIT
 from digitocr.weights import Header, write_model
 
-__all__ = ["Trained", "run_training"]
+__all__ = [
+    "Trained",
+    "checkpoint_of",
+    "header_of",
+    "recipe_of",
+    "run_training",
+    "train_model",
+    "write_all",
+]
+
+_ENOUGH = 200  # samples to fit a temperature to
 
 Report = Callable[[str], None]
 
@@ -40,7 +44,8 @@ class Trained:
     """What a training leaves.
 
     model: the file. header: what it says of itself.
-    history: one entry per epoch: loss, and accuracy on each validation source.
+    history: one entry per epoch: loss, and accuracy on some of what was trained on
+        (``training``) and on each validation source.
     corpus: the data.
     """
 
@@ -48,19 +53,6 @@ class Trained:
     header: Header
     history: tuple[dict[str, float], ...]
     corpus: Corpus
-
-
-@dataclass(slots=True)
-class _Run:
-    """A training under way: everything a checkpoint holds."""
-
-    recipe: TrainRecipe
-    seed: int
-    net: Net
-    optimizer: torch.optim.Optimizer
-    device: str
-    epoch: int = 0
-    history: list[dict[str, float]] = field(default_factory=list)
 
 
 def run_training(
@@ -79,8 +71,8 @@ def run_training(
     output: the model file to write. Beside it come its card (``.md``) and a folder
         ``<stem>-report`` of pictures. While the training runs, ``<output>.checkpoint``
         stands there, from which an interrupted training goes on with the same result.
-    data: folders of digits besides the recipe's (IDX files, or a folder per class);
-        every tenth sample or writer of each is kept back to validate on.
+    data: digits besides the recipe's (IDX files, or a folder per class); every tenth
+        writer of each, or sample where writers are unknown, is kept back to validate on.
     negatives: folders of pictures that are no digits.
     epochs: in place of the recipe's.
     mnist: a folder of MNIST's IDX files; else the recipe's, else a download.
@@ -89,217 +81,112 @@ def run_training(
     Raises PipelineError for a mistake in the recipe, InputMissing and UsageError for data
     that is not there or of no use, OutputError where the model cannot be written.
     """
-    recipe = load_train_recipe(recipe_path)
-    if epochs is not None:
-        schedule = dataclasses.replace(recipe.schedule, epochs=epochs)
-        recipe = dataclasses.replace(recipe, schedule=schedule)
-    corpus = gather(recipe, data, negatives, mnist, seed, report)
-    run = _start(recipe, seed, device)
-    checkpoint = output.with_name(output.name + ".checkpoint")
-    mark = _mark(recipe, corpus, seed)
-    if _resume(run, checkpoint, mark):
-        report(f"going on after epoch {run.epoch}")
-    elif checkpoint.exists():
-        kept = _set_aside(checkpoint)
-        report(f"the checkpoint is of another training, or damaged: kept as {kept.name}")
-    while run.epoch < recipe.schedule.epochs:
-        _epoch(run, corpus, report)
-        _save(run, checkpoint, mark)
-    trained = _finish(run, corpus, output)
+    recipe = recipe_of(recipe_path, epochs)
+    material = read_material(recipe, data, negatives, mnist, report)
+    corpus = corpus_of(parted(material, recipe, seed, report))
+    clock = Clock(report, recipe.schedule.epochs)
+    return train_model(recipe, corpus, output, seed, device, clock, report)
+
+
+def recipe_of(path: Path, epochs: int | None) -> TrainRecipe:
+    """The recipe of a file, with another number of epochs where one is given."""
+    recipe = load_train_recipe(path)
+    if epochs is None:
+        return recipe
+    schedule = dataclasses.replace(recipe.schedule, epochs=epochs)
+    return dataclasses.replace(recipe, schedule=schedule)
+
+
+def train_model(
+    recipe: TrainRecipe,
+    corpus: Corpus,
+    output: Path,
+    seed: int,
+    device: str,
+    clock: Clock,
+    report: Report,
+) -> Trained:
+    """Train on a corpus and write all that a training leaves; see ``run_training``."""
+    loop = start(recipe, seed, device)
+    checkpoint = checkpoint_of(output)
+    train_on(loop, corpus, checkpoint, mark_of(recipe, corpus, seed), clock, report)
+    trained = write_all(loop, corpus, header_of(loop, corpus), output)
     checkpoint.unlink(missing_ok=True)
     return trained
 
 
-def _finish(run: _Run, corpus: Corpus, output: Path) -> Trained:
-    """Calibrate, and write all that a training leaves. Raises OutputError."""
-    held_back = joined(corpus.validation.values())
-    scores = _scores(run, held_back)
-    header = _header(run, corpus)
-    write_model(output, header, {k: v.cpu().numpy() for k, v in run.net.state_dict().items()})
-    write_card(output, header, corpus.listing, run.history)
-    pictures = output.with_name(f"{output.stem}-report")
-    draw_curves(run.history, pictures / "curves.png")
-    if len(held_back):
-        shares = softmax(scores, header.temperature)
-        draw_report(held_back, shares, pictures)
-    return Trained(output, header, tuple(run.history), corpus)
+def checkpoint_of(output: Path) -> Path:
+    """Where a training of that output keeps what it has."""
+    return output.with_name(output.name + ".checkpoint")
 
 
-def _start(recipe: TrainRecipe, seed: int, device: str) -> _Run:
-    """A fresh network with its optimiser. Raises PipelineError for an unknown layer."""
-    torch.manual_seed(seed)
-    try:
-        net = build(recipe.network.layers)
-    except ValueError as error:
-        raise PipelineError(f"the recipe '{recipe.name}': {error}") from error
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    net = net.to(device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.AdamW(net.parameters(), weight_decay=recipe.schedule.weight_decay)
-    return _Run(recipe, seed, net, optimizer, device)
-
-
-def _epoch(run: _Run, corpus: Corpus, report: Report) -> None:
-    """One visit of all turns, then a look at the validation writers."""
-    schedule = run.recipe.schedule
-    began = time.monotonic()
-    # Every epoch has its own chances: what a resumed training draws does not depend on
-    # where it was interrupted.
-    torch.manual_seed(run.seed * 1009 + run.epoch)
-    chances = Generator(run.device).manual_seed(run.seed * 1009 + run.epoch)
-    order = np.random.default_rng([run.seed, 6, run.epoch]).permutation(corpus.turns)
-    batches = np.array_split(order, max(1, len(order) // schedule.batch))
-    run.net.train()
-    losses = []
-    for number, batch in enumerate(batches):
-        _set_rate(run, (run.epoch + number / len(batches)) / schedule.epochs)
-        losses.append(_step(run, corpus.training, batch, chances))
-    run.epoch += 1
-    scores = {name: _accuracy(run, part) for name, part in corpus.validation.items()}
-    run.history.append({"loss": float(np.mean(losses)), **scores})
-    left = (time.monotonic() - began) * (schedule.epochs - run.epoch) / 60
-    told = ", ".join(f"{name} {value:.2%}" for name, value in scores.items())
-    report(
-        f"epoch {run.epoch}/{schedule.epochs}  loss {np.mean(losses):.4f}  "
-        f"{told}  {left:.1f} minutes left"
-    )
-
-
-def _step(run: _Run, training: Samples, batch: NDArray[np.int64], chances: Generator) -> float:
-    """One batch forward and back; its loss."""
-    schedule = run.recipe.schedule
-    plain = run.epoch >= schedule.epochs - schedule.plain_epochs
-    pictures = _pictures(training.pictures[batch], run.device)
-    labels = torch.tensor(training.labels[batch], device=run.device)
-    pictures = augment(pictures, run.recipe.augment, chances, ink=not plain)
-    with _precision(run):
-        scores = run.net(pictures.contiguous(memory_format=torch.channels_last))
-        loss = F.cross_entropy(
-            scores, labels, _class_weights(run), label_smoothing=schedule.label_smoothing
-        )
-    run.optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    run.optimizer.step()
-    return float(loss.detach())
-
-
-def _class_weights(run: _Run) -> Tensor:
-    """float (11,): what an error on each class counts."""
-    weights = torch.ones(OUTPUTS, device=run.device)
-    weights[NOT_A_DIGIT] = run.recipe.schedule.none_weight
-    return weights
-
-
-def _set_rate(run: _Run, done: float) -> None:
-    """Warm up in a straight line, then down in a cosine; ``done`` is 0 to 1."""
-    schedule = run.recipe.schedule
-    if done < schedule.warm_up:
-        share = done / schedule.warm_up
-    else:
-        share = (1 + np.cos(np.pi * (done - schedule.warm_up) / (1 - schedule.warm_up))) / 2
-    for group in run.optimizer.param_groups:
-        group["lr"] = schedule.rate * max(float(share), 1e-3)
-
-
-def _scores(run: _Run, samples: Samples) -> NDArray[np.float32]:
-    """float32 (N, 11): the network's scores."""
-    run.net.eval()
-    parts = [np.empty((0, OUTPUTS), np.float32)]
-    with torch.inference_mode(), _precision(run):
-        for start in range(0, len(samples), 512):
-            pictures = _pictures(samples.pictures[start : start + 512], run.device)
-            parts.append(run.net(pictures).float().cpu().numpy())
-    return np.concatenate(parts)
-
-
-def _accuracy(run: _Run, samples: Samples) -> float:
-    """The share of which it says rightly which digit each is, or that each is none."""
-    scores = _scores(run, samples)
-    said = scores[:, :NOT_A_DIGIT].argmax(axis=1)
-    refused = scores.argmax(axis=1) == NOT_A_DIGIT
-    digit = samples.labels < NOT_A_DIGIT
-    return float(np.where(digit, said == samples.labels, refused).mean())
-
-
-def _pictures(pictures: NDArray[np.uint8], device: str) -> Tensor:
-    """float (N, 1, 28, 28), 1 is ink."""
-    return torch.tensor(pictures, device=device).float().div(255).unsqueeze(1)
-
-
-def _precision(run: _Run) -> torch.autocast:
-    """The context in which the network computes."""
-    return torch.autocast(run.device, torch.bfloat16, enabled=run.recipe.schedule.bfloat16)
-
-
-def _header(run: _Run, corpus: Corpus) -> Header:
-    """What the model file says; the temperature weighs all validation sources alike."""
-    parts = list(corpus.validation.values())
-    temperature = run.recipe.temperature
-    if not temperature:
-        fitted = [fit_temperature(_scores(run, part), part.labels) for part in parts]
-        temperature = float(np.exp(np.mean(np.log(fitted)))) if fitted else 1.0
+def header_of(
+    loop: Loop, corpus: Corpus, more: Mapping[str, Any] | None = None, temperature: float = 1.0
+) -> Header:
+    """What the model file says. more: of the training. temperature: where the recipe gives
+    none and too little is kept back to fit one."""
+    raw = {name: raw_scores(loop, part) for name, part in corpus.validation.items()}
+    temperature = loop.recipe.temperature or _temperature(raw, corpus.validation, temperature)
     training = {
-        "seed": run.seed,
-        "epochs": run.epoch,
-        "validation": {k: v for k, v in run.history[-1].items() if k != "loss"}
-        if run.history
-        else {},
+        "seed": loop.seed,
+        "epochs": loop.epoch,
+        "data": list(corpus.listing),
+        "scores": {
+            name: _scores(softmax(raw[name], temperature), part)
+            for name, part in corpus.validation.items()
+        },
+        "history": [{name: round(v, 5) for name, v in one.items()} for one in loop.history],
     }
     return Header(
-        layers=run.recipe.network.layers,
+        layers=loop.recipe.network.layers,
         normalization=NORMALIZATION,
+        outputs=loop.recipe.network.outputs,
         temperature=temperature,
-        recipe=dataclasses.asdict(run.recipe),
-        training=training,
+        recipe=dataclasses.asdict(loop.recipe),
+        training=training | dict(more or {}),
     )
 
 
-def _mark(recipe: TrainRecipe, corpus: Corpus, seed: int) -> str:
-    """A digest of all that a training depends on: a checkpoint of another is not used."""
-    settings = json.dumps([dataclasses.asdict(recipe), seed, torch.__version__], sort_keys=True)
-    digest = hashlib.sha256(settings.encode())
-    digest.update(corpus.training.pictures.tobytes())
-    digest.update(corpus.training.labels.tobytes())
-    digest.update(corpus.turns.tobytes())
-    return digest.hexdigest()
+def write_all(loop: Loop, corpus: Corpus, header: Header, output: Path) -> Trained:
+    """Write the model, its card and its pictures. Raises OutputError."""
+    weights = {name: value.cpu().numpy() for name, value in loop.net.state_dict().items()}
+    write_model(output, header, weights)
+    write_card(output, header)
+    pictures = output.with_name(f"{output.stem}-report")
+    draw_curves(loop.history, pictures / "curves.png")
+    held_back = joined(corpus.validation.values())
+    if len(held_back):
+        shares = softmax(raw_scores(loop, held_back), header.temperature)
+        draw_report(held_back, shares, pictures)
+    return Trained(output, header, tuple(loop.history), corpus)
 
 
-def _save(run: _Run, checkpoint: Path, mark: str) -> None:
-    """Write the checkpoint, whole or not at all."""
-    state: dict[str, Any] = {
-        "mark": mark,
-        "epoch": run.epoch,
-        "history": run.history,
-        "net": run.net.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-    }
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = checkpoint.with_name(checkpoint.name + ".part")
-    torch.save(state, unfinished)
-    unfinished.replace(checkpoint)
+def _temperature(
+    raw: Mapping[str, NDArray[np.float32]], parts: Mapping[str, Samples], otherwise: float
+) -> float:
+    """The temperature that fits what is kept back, all sources of some size weighed alike."""
+    fitted = [
+        fit_temperature(raw[name], part.labels)
+        for name, part in parts.items()
+        if len(part) >= _ENOUGH
+    ]
+    if fitted:
+        return float(np.exp(np.mean(np.log(fitted))))
+    together = joined(parts.values())
+    if len(together) >= _ENOUGH:
+        return fit_temperature(np.concatenate(list(raw.values())), together.labels)
+    return otherwise
 
 
-def _set_aside(checkpoint: Path) -> Path:
-    """Move a checkpoint out of the way: hours of work are not written over for a mistyped option.
-
-    Raises OutputError where it cannot be moved.
-    """
-    kept = checkpoint.with_name(f"{checkpoint.name}.{int(checkpoint.stat().st_mtime)}")
-    try:
-        return checkpoint.replace(kept)
-    except OSError as error:
-        raise OutputError(f"{checkpoint} cannot be moved: {error.strerror}") from error
-
-
-def _resume(run: _Run, checkpoint: Path, mark: str) -> bool:
-    """Take up a checkpoint of the very same training, if there is one."""
-    try:
-        state = torch.load(checkpoint, map_location=run.device, weights_only=True)
-        if state["mark"] != mark:
-            return False
-    except Exception:  # a damaged pickle raises anything; the caller keeps the file and says so
-        return False
-    run.net.load_state_dict(state["net"])
-    run.optimizer.load_state_dict(state["optimizer"])
-    run.epoch, run.history = state["epoch"], list(state["history"])
-    return True
+def _scores(shares: NDArray[np.float64], part: Samples) -> dict[str, float]:
+    """What is told of one source that was kept back, by the definitions of ``evaluate``."""
+    digit, count = part.labels < NOT_A_DIGIT, len(part)
+    scores: dict[str, float] = {"samples": count}
+    if digit.any():
+        found = scores_of(shares, part.labels, part.writers)
+        scores |= {name: found[name] for name in ("accuracy", "accuracy_refusals_wrong")}
+        scores["error_at_1_percent_rejected"] = found["error_at_reject"]["0.01"]
+        scores["calibration_error"] = found["calibration_error"]
+    if not digit.all():
+        scores["not_digits_refused"] = float((shares[~digit].argmax(axis=1) == NOT_A_DIGIT).mean())
+    return scores
