@@ -254,6 +254,18 @@ def evaluate(
 )
 @click.option("--seed", default=0, show_default=True, help="Makes a training repeatable.")
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help="In place of the recipe's.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Train N models, MODEL-seed0 and so on, and print the mean and spread of their scores.",
+)
+@click.option(
+    "--folds",
+    type=click.IntRange(min=2),
+    metavar="K",
+    help="Cross-validate: train K models, MODEL-fold1 and so on, each with a Kth kept back.",
+)
 @_running
 def train(
     run: Run,
@@ -264,6 +276,8 @@ def train(
     negatives: tuple[Path, ...],
     seed: int,
     epochs: int | None,
+    seeds: int | None,
+    folds: int | None,
     device: str,
 ) -> int:
     """Train a recogniser; an interrupted training goes on where it was."""
@@ -271,21 +285,40 @@ def train(
 
     if output.suffix != ".safetensors":
         raise UsageError(f"the model {output} must end in .safetensors")
-    path = find_pipeline(recipe)
-    from digitocr.training.train import run_training  # loads torch
+    if seeds and folds:
+        raise UsageError("choose --seeds or --folds")
+    order: dict[str, Any] = {
+        "recipe_path": find_pipeline(recipe),
+        "output": output,
+        "data": data,
+        "negatives": negatives,
+        "seed": seed,
+        "epochs": epochs,
+        "device": device,
+        "mnist": mnist,
+        "report": run.note,
+    }
+    if seeds:
+        from digitocr.training.rounds import run_seeds
 
-    run_training(
-        path,
-        output,
-        data=data,
-        negatives=negatives,
-        seed=seed,
-        epochs=epochs,
-        device=device,
-        mnist=mnist,
-        report=run.note,
-    )
+        _print(run_seeds(**order, count=seeds).table)
+    elif folds:
+        from digitocr.training.rounds import run_folds
+
+        _print(run_folds(**order, count=folds).table)
+    else:
+        from digitocr.training.train import run_training  # loads torch
+
+        run_training(**order)
     return run.status
+
+
+def _print(text: str) -> None:
+    """A result on standard output. Raises OutputError."""
+    from digitocr.output import writing
+
+    with writing("-"):
+        click.echo(text)
 
 
 def _evaluate_digits(

@@ -50,10 +50,11 @@ class Loop:
 class Clock:
     """Tells progress, with the time that is left of the whole, be it of several trainings.
 
-    epochs: of all trainings together.
+    epochs: of all trainings together. title: what each line begins with.
     """
 
     def __init__(self, report: Report, epochs: int) -> None:
+        self.title = ""
         self._report = report
         self._left = float(epochs)
         self._done = 0.0
@@ -78,7 +79,7 @@ class Clock:
         spent = self._told - self._began
         minutes = spent / max(self._done, 1e-9) * max(self._left, 0) / 60
         left = f"{minutes:.1f} minutes" if minutes < 120 else f"{minutes / 60:.1f} hours"
-        self._report(f"{line}  {left} left")
+        self._report(f"{self.title}{line}  {left} left")
 
 
 def start(recipe: TrainRecipe, seed: int, device: str) -> Loop:

@@ -21,7 +21,7 @@ from digitocr.training.data import (
 from digitocr.training.options import Source, TrainRecipe
 from digitocr.types import NOT_A_DIGIT
 
-__all__ = ["Material", "download_mnist", "files_of", "read_material"]
+__all__ = ["Material", "download_mnist", "files_of", "find_mnist", "read_material"]
 
 Report = Callable[[str], None]
 
@@ -50,15 +50,17 @@ def read_material(
 ) -> Material:
     """Read what the recipe names, and the folders of digits and negatives given besides.
 
-    mnist: a folder of its IDX files; else the recipe's, else a download; with ``at_hand``
-        nothing is downloaded, and MNIST may be missing.
+    mnist: a folder of its IDX files; else what ``find_mnist`` finds; with ``at_hand`` what
+        is there without a download, or none.
     A source of the recipe that is not there is left out, and ``report`` says so. Raises
     InputMissing where MNIST or a given folder is not there, UsageError where one holds
     nothing of use.
     """
     if negatives and recipe.network.outputs <= NOT_A_DIGIT:
         raise UsageError(f"the recipe '{recipe.name}' knows digits alone: leave out --negatives")
-    digits = _mnist(recipe, mnist, at_hand, report)
+    place = mnist or (_at_hand(recipe) if at_hand else find_mnist(recipe, report))
+    if place is None:
+        report("leaving out MNIST: it is not here")
     sources = []
     for source in recipe.source:
         folder = Path(recipe.root) / source.folder
@@ -75,20 +77,31 @@ def read_material(
         report(f"reading {folder}")
         own.append(read_folder(folder, NOT_A_DIGIT))
     sources = [(source, _fitting(found, recipe)) for source, found in sources]
+    digits = read_mnist(place, "train") if place else None
     return Material(digits, tuple(sources), tuple(_fitting(found, recipe) for found in own))
 
 
+def find_mnist(recipe: TrainRecipe, report: Report) -> Path:
+    """The folder of MNIST's files: the recipe's, else an earlier download, else a new one.
+
+    Raises InputMissing where it cannot be fetched.
+    """
+    folder = _at_hand(recipe)
+    if folder is None:
+        report("downloading MNIST")
+        folder = download_mnist(_cache())
+    return folder
+
+
 def files_of(
-    recipe: TrainRecipe, data: Sequence[Path], negatives: Sequence[Path], mnist: Path | None
+    recipe: TrainRecipe, data: Sequence[Path], negatives: Sequence[Path], mnist: Path
 ) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of each file that is read: whether data is the same can
-    be told by them without reading it."""
-    root = Path(recipe.root)
-    digits = mnist or _at_hand(recipe)
-    folders = [*(root / source.folder for source in recipe.source), *data, *negatives]
+    """Name, size and time of change of each file that is read: whether data is still the same
+    is told by them without reading it."""
+    sources = [Path(recipe.root) / source.folder for source in recipe.source]
     found = []
-    for folder in [*folders, *([digits] if digits else [])]:
-        for file in sorted(folder.rglob("*")):
+    for place in [mnist, *sources, *data, *negatives]:
+        for file in [place] if place.is_file() else sorted(place.rglob("*")):
             state = file.stat()
             found.append((str(file), state.st_size, state.st_mtime_ns))
     return found
@@ -108,20 +121,6 @@ def download_mnist(folder: Path) -> Path:
             f"MNIST cannot be downloaded into {folder}; give a folder of its IDX files"
         ) from error
     return folder / "MNIST" / "raw"
-
-
-def _mnist(
-    recipe: TrainRecipe, given: Path | None, at_hand: bool, report: Report
-) -> Samples | None:
-    """MNIST's training digits."""
-    folder = given or _at_hand(recipe)
-    if folder is None and at_hand:
-        report("leaving out MNIST: it is not here")
-        return None
-    if folder is None:
-        report("downloading MNIST")
-        folder = download_mnist(_cache())
-    return read_mnist(folder, "train")
 
 
 def _at_hand(recipe: TrainRecipe) -> Path | None:
