@@ -227,10 +227,9 @@ def evaluate(
 )
 @click.option(
     "--recipe",
-    default="train-digits",
     metavar="NAME|FILE.toml",
-    show_default=True,
-    help="What is trained and how: a file under pipelines/, or your own.",
+    help="What is trained and how: a file under pipelines/, or your own; by default "
+    "train-digits, with --from the model's own.",
 )
 @click.option(
     "--mnist",
@@ -266,11 +265,18 @@ def evaluate(
     metavar="K",
     help="Cross-validate: train K models, MODEL-fold1 and so on, each with a Kth kept back.",
 )
+@click.option(
+    "--from",
+    "parent",
+    metavar="NAME|FILE",
+    help="Go on with this model on your --data; it is refused if it reads worse for it.",
+)
+@click.option("--force", is_flag=True, help="With --from, take the new model even if it is worse.")
 @_running
 def train(
     run: Run,
     output: Path,
-    recipe: str,
+    recipe: str | None,
     mnist: Path | None,
     data: tuple[Path, ...],
     negatives: tuple[Path, ...],
@@ -278,17 +284,22 @@ def train(
     epochs: int | None,
     seeds: int | None,
     folds: int | None,
+    parent: str | None,
+    force: bool,
     device: str,
 ) -> int:
     """Train a recogniser; an interrupted training goes on where it was."""
-    from digitocr.resources import find_pipeline
+    from digitocr.resources import find_model, find_pipeline
 
     if output.suffix != ".safetensors":
         raise UsageError(f"the model {output} must end in .safetensors")
-    if seeds and folds:
-        raise UsageError("choose --seeds or --folds")
+    if sum(map(bool, (seeds, folds, parent))) > 1:
+        raise UsageError("choose one of --seeds, --folds and --from")
+    if force and not parent:
+        raise UsageError("--force goes with --from")
+    name = recipe or (None if parent else "train-digits")
     order: dict[str, Any] = {
-        "recipe_path": find_pipeline(recipe),
+        "recipe_path": find_pipeline(name) if name else None,
         "output": output,
         "data": data,
         "negatives": negatives,
@@ -306,6 +317,10 @@ def train(
         from digitocr.training.rounds import run_folds
 
         _print(run_folds(**order, count=folds).table)
+    elif parent:
+        from digitocr.training.finetune import run_finetuning
+
+        run_finetuning(find_model(parent), force=force, **order)
     else:
         from digitocr.training.train import run_training  # loads torch
 

@@ -171,4 +171,4 @@ def test_the_command_ends_with_the_table(recipe: Path, mnist: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.stdout == (recipe.parent / "m-folds.md").read_text().split("\n\n")[2] + "\n"
     both = CliRunner().invoke(digitocr_command, [*asked, "--folds", "2", "--seeds", "2"])
-    assert both.exit_code == 2 and "--seeds or --folds" in both.output
+    assert both.exit_code == 2 and "choose one of --seeds" in both.output

@@ -105,9 +105,9 @@ def _parent(parent: Mapping[str, Any]) -> str:
     for one in parent["compared"]:
         cells = (one[key] for key in ("source", "samples", "before", "after"))
         rows.append("| " + " | ".join(map(str, cells)) + " |")
-    rows += ["", parent["verdict"]]
-    if parent["data"]:
-        rows += ["", "What that one was trained on:", "", _data_table(parent["data"])]
+    known = ["What that one was trained on:", "", _data_table(parent["data"])]
+    unknown = ["What that one was trained on, and by which licences, stands in its own card."]
+    rows += ["", parent["verdict"], "", *(known if parent["data"] else unknown)]
     return "\n".join(rows)
 
 

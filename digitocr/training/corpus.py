@@ -49,7 +49,8 @@ class Corpus:
 class Part:
     """One source, parted into what is trained on and what is kept back.
 
-    times: how often an epoch visits it. own: whether it is the user's.
+    times: how often an epoch visits it. own: whether it is the user's. drawn: whether we
+    drew it.
     """
 
     training: Samples
@@ -57,6 +58,7 @@ class Part:
     licence: str
     times: int = 1
     own: bool = False
+    drawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +200,7 @@ def _drawn(recipe: TrainRecipe, digits: Samples | None, seed: int) -> list[Part]
         drawn += [spoil(digits, options.pairs, options.halves, seed)] if digits else []
         drawn.append(take_from_pages(options.pages, seed))
     filled = [one.where(np.any(one.pictures, axis=(1, 2))) for one in drawn]
-    return [_part(one, np.zeros(len(one), bool), _OWN_LICENCE, one.source) for one in filled]
+    return [Part(one, one.where(np.arange(0)), _OWN_LICENCE, drawn=True) for one in filled]
 
 
 def _part(found: Samples, back: Mask, licence: str, name: str) -> Part:

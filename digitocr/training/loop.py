@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from digitocr.errors import OutputError, PipelineError
+from digitocr.errors import ModelError, OutputError, PipelineError
 from digitocr.network import OUTPUTS, Net, build, fast_bfloat16
 from digitocr.training.augment import augment
 from digitocr.training.corpus import Corpus
@@ -83,7 +83,12 @@ class Clock:
 
 
 def start(recipe: TrainRecipe, seed: int, device: str) -> Loop:
-    """A fresh network with its optimiser. Raises PipelineError for an unknown layer."""
+    """A fresh network with its optimiser.
+
+    Raises PipelineError for an unknown layer, ModelError where there is no such device.
+    """
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("there is no CUDA device here; use --device cpu")
     torch.manual_seed(seed)
     try:
         net = build(recipe.network.layers, recipe.network.outputs)

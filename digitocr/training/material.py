@@ -61,6 +61,14 @@ def read_material(
     place = mnist or (_at_hand(recipe) if at_hand else find_mnist(recipe, report))
     if place is None:
         report("leaving out MNIST: it is not here")
+    digits = read_mnist(place, "train") if place else None
+    own = []
+    for folder in data:
+        report(f"reading {folder}")
+        own.append(_own(folder))
+    for folder in negatives:
+        report(f"reading {folder}")
+        own.append(read_folder(folder, NOT_A_DIGIT))
     sources = []
     for source in recipe.source:
         folder = Path(recipe.root) / source.folder
@@ -69,15 +77,7 @@ def read_material(
             sources.append((source, _source(source, folder)))
         else:  # MNIST and what we draw are enough for a model; the card tells the rest
             report(f"leaving out {source.folder}: there is no folder {folder}")
-    own = []
-    for folder in data:
-        report(f"reading {folder}")
-        own.append(_own(folder))
-    for folder in negatives:
-        report(f"reading {folder}")
-        own.append(read_folder(folder, NOT_A_DIGIT))
     sources = [(source, _fitting(found, recipe)) for source, found in sources]
-    digits = read_mnist(place, "train") if place else None
     return Material(digits, tuple(sources), tuple(_fitting(found, recipe) for found in own))
 
 

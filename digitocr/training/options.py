@@ -13,6 +13,7 @@ from digitocr.training.augment import AugmentOptions
 
 __all__ = [
     "DrawnOptions",
+    "FinetuneOptions",
     "NetworkOptions",
     "ScheduleOptions",
     "Source",
@@ -78,6 +79,18 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class FinetuneOptions:
+    """How a trained model goes on with a user's digits."""
+
+    epochs: int = 5
+    batch: int = 64
+    rate: float = 5e-4  # of AdamW, at its peak
+    rehearsal: float = 0.1  # of what the recipe trains on, mixed in: else it is forgotten
+    times: int = 8  # at most, that each of the user's samples is seen in an epoch
+    kept_back: float = 0.2  # of the user's writers, or samples, to compare both models on
+
+
+@dataclass(frozen=True, slots=True)
 class TrainRecipe:
     """A whole training. name: what cards and headers call it."""
 
@@ -96,6 +109,7 @@ class TrainRecipe:
     augmented: bool = True  # False trains on the digits as they are
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     drawn: DrawnOptions = field(default_factory=DrawnOptions)
+    finetune: FinetuneOptions = field(default_factory=FinetuneOptions)
     source: tuple[Source, ...] = ()
 
 
@@ -113,7 +127,7 @@ def recipe_from(table: Mapping[str, Any], where: str) -> TrainRecipe:
 
 def _checked(recipe: TrainRecipe, where: str) -> TrainRecipe:
     """The recipe, if its numbers make sense. Raises PipelineError."""
-    schedule = recipe.schedule
+    schedule, finetune = recipe.schedule, recipe.finetune
     demands = {
         "epochs must be 0 or more": schedule.epochs >= 0,
         "batch must be 1 or more": schedule.batch >= 1,
@@ -123,6 +137,11 @@ def _checked(recipe: TrainRecipe, where: str) -> TrainRecipe:
         "label_smoothing must be from 0 to below 1": 0 <= schedule.label_smoothing < 1,
         "mnist_validation must be from 0 to below 1": 0 <= recipe.mnist_validation < 1,
         "temperature must be 0 or more": recipe.temperature >= 0,
+        "finetune: epochs must be 0 or more": finetune.epochs >= 0,
+        "finetune: batch and times must be 1 or more": min(finetune.batch, finetune.times) >= 1,
+        "finetune: rate must be above 0": finetune.rate > 0,
+        "finetune: rehearsal must be from 0 to 1": 0 <= finetune.rehearsal <= 1,
+        "finetune: kept_back must be from 0 to below 1": 0 <= finetune.kept_back < 1,
     }
     for demand, met in demands.items():
         if not met:

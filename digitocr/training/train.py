@@ -130,7 +130,7 @@ def header_of(
     training = {
         "seed": loop.seed,
         "epochs": loop.epoch,
-        "data": list(corpus.listing),
+        "data": [dict(one) for one in corpus.listing],
         "scores": {
             name: _scores(softmax(raw[name], temperature), part)
             for name, part in corpus.validation.items()

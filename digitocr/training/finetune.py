@@ -1,0 +1,240 @@
+"""A trained model goes on with a user's own digits, and is taken only if it reads no worse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from digitocr.classify import Classifier
+from digitocr.errors import ModelError, UsageError
+from digitocr.training.corpus import Corpus, Part, corpus_of, parted
+from digitocr.training.loop import Clock, Loop, mark_of, raw_scores, start, train_on
+from digitocr.training.material import read_material
+from digitocr.training.options import (
+    DrawnOptions,
+    TrainRecipe,
+    load_train_recipe,
+    recipe_from,
+)
+from digitocr.training.train import Trained, checkpoint_of, header_of, write_all
+from digitocr.weights import Header, read_model
+
+__all__ = ["Compared", "run_finetuning", "sign_test", "worse_on"]
+
+_BY_CHANCE = 0.05  # a source not the user's counts as read worse where luck is less likely
+
+Report = Callable[[str], None]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two models on the same source, of which neither was trained on what is compared.
+
+    before, after: mistakes of the old and of the new one among so many samples; to refuse
+        a digit is one.
+    chance: how likely luck alone makes that many new mistakes (a one-sided sign test over
+        the samples that one of the two reads rightly).
+    own: whether the source is the user's.
+    """
+
+    source: str
+    samples: int
+    before: int
+    after: int
+    chance: float
+    own: bool
+
+
+def run_finetuning(
+    parent: Path,
+    output: Path,
+    data: Sequence[Path] = (),
+    negatives: Sequence[Path] = (),
+    seed: int = 0,
+    epochs: int | None = None,
+    device: str = "auto",
+    mnist: Path | None = None,
+    recipe_path: Path | None = None,
+    force: bool = False,
+    report: Report = lambda line: None,
+) -> Trained:
+    """Go on with a model's weights on a user's digits; see ``train.run_training``.
+
+    parent: the model file to go on from. output: the new one's.
+    data, negatives: the user's; at least one folder. A part is kept back, by writer where
+        writers are known, and both models are compared on it.
+    recipe_path: in place of the recipe in the model's header. Of its data, what is at hand
+        is mixed in, so that it is not forgotten, and what it keeps back is compared on.
+        Nothing is downloaded.
+    force: take the new model even where it reads worse.
+
+    Raises ModelError where the parent cannot be used, and where the new model makes more
+    mistakes on the user's digits than the old one, or on another source more than luck
+    explains: then no model is written as ``output``, but beside it as ``.refused``. Else as
+    ``run_training``.
+    """
+    if not data and not negatives:
+        raise UsageError("there is nothing to go on with: give digits by --data")
+    Classifier.load(parent, "cpu")  # refuses what cannot be used
+    old, weights, sha256 = read_model(parent)
+    recipe = _recipe(old, parent, recipe_path, epochs)
+    material = read_material(recipe, data, negatives, mnist, report, at_hand=True)
+    kept_back = recipe.finetune.kept_back
+    parts = parted(material, recipe, seed, report, own_share=kept_back)
+    corpus = corpus_of(_mixed(parts, recipe, seed))
+    loop = start(recipe, seed, device)
+    loop.net.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+    before = _right(loop, corpus)
+    checkpoint, mark = checkpoint_of(output), mark_of(recipe, corpus, seed, sha256)
+    train_on(loop, corpus, checkpoint, mark, Clock(report, recipe.schedule.epochs), report)
+    compared = _compare(corpus, before, _right(loop, corpus))
+    worse = worse_on(compared)
+    more = {"parent": _parent(parent, old, sha256, compared, _verdict(compared, worse, force))}
+    refused = bool(worse) and not force
+    place = output.with_name(f"{output.stem}.refused{output.suffix}") if refused else output
+    trained = write_all(loop, corpus, header_of(loop, corpus, more, old.temperature), place)
+    checkpoint.unlink(missing_ok=True)
+    if refused:
+        raise ModelError(
+            f"the new model reads worse than {parent.name}: {worse}; it is kept as "
+            f"{place.name}, and --force takes it all the same"
+        )
+    report(more["parent"]["verdict"])
+    return trained
+
+
+def _recipe(old: Header, parent: Path, given: Path | None, epochs: int | None) -> TrainRecipe:
+    """The recipe of the model, to go on by: gently, not for long, and with data kept back."""
+    recipe = load_train_recipe(given) if given else recipe_from(old.recipe, str(parent))
+    how = recipe.finetune
+    schedule = replace(
+        recipe.schedule,
+        epochs=how.epochs if epochs is None else epochs,
+        batch=how.batch,
+        optimizer="adamw",
+        rate=how.rate,
+        course="one-cycle",
+    )
+    outputs: Literal[11, 10] = 11 if old.outputs == 11 else 10
+    network = replace(recipe.network, layers=old.layers, outputs=outputs)
+    drawn = {
+        one.name: round(getattr(recipe.drawn, one.name) * how.rehearsal)
+        for one in fields(DrawnOptions)
+    }
+    return replace(
+        recipe,
+        hold_back=True,
+        temperature=0.0,
+        network=network,
+        schedule=schedule,
+        drawn=DrawnOptions(**drawn),
+    )
+
+
+def _mixed(parts: Sequence[Part], recipe: TrainRecipe, seed: int) -> list[Part]:
+    """The user's parts, seen several times an epoch, with some of the recipe's."""
+    how, random = recipe.finetune, np.random.default_rng([seed, 10])
+    others = [_some_of(part, how.rehearsal, random) for part in parts if not part.own]
+    own = [part for part in parts if part.own]
+    count = sum(len(part.training) for part in own)
+    # Half as many turns of theirs as of all else, if that takes no endless repeating.
+    wanted = sum(len(part.training) for part in others) // (2 * max(count, 1))
+    times = min(max(1, wanted), how.times)
+    return [*others, *(replace(part, times=times) for part in own)]
+
+
+def _some_of(part: Part, share: float, random: np.random.Generator) -> Part:
+    """A share of a part's turns, each sample at most once; what is drawn is drawn that small."""
+    if part.drawn:
+        return part
+    count = min(round(len(part.training) * part.times * share), len(part.training))
+    chosen = np.sort(random.permutation(len(part.training))[:count])
+    return replace(part, training=part.training.where(chosen), times=1)
+
+
+def _right(loop: Loop, corpus: Corpus) -> dict[str, Mask]:
+    """bool (N,) for each source that is kept back: what the network reads rightly."""
+    return {
+        name: raw_scores(loop, part).argmax(axis=1) == part.labels
+        for name, part in corpus.validation.items()
+    }
+
+
+def _compare(
+    corpus: Corpus, before: Mapping[str, Mask], after: Mapping[str, Mask]
+) -> list[Compared]:
+    """Both models on each source."""
+    return [
+        Compared(
+            name,
+            len(after[name]),
+            int((~before[name]).sum()),
+            int((~after[name]).sum()),
+            sign_test(
+                int((before[name] & ~after[name]).sum()), int((after[name] & ~before[name]).sum())
+            ),
+            name in corpus.own,
+        )
+        for name in after
+    ]
+
+
+def sign_test(lost: int, won: int) -> float:
+    """How likely a fair coin falls to one side ``lost`` times or more, of ``lost + won``."""
+    both = lost + won
+    ways = sum(math.comb(both, one) for one in range(lost, both + 1))
+    return float(ways / 2**both)
+
+
+def worse_on(compared: Sequence[Compared]) -> str:
+    """Where the new model reads worse, in words; empty where it does not."""
+    own = [one for one in compared if one.own]
+    worse = [
+        one
+        for one in compared
+        if not one.own and one.after > one.before and one.chance < _BY_CHANCE
+    ]
+    if sum(one.after for one in own) > sum(one.before for one in own):
+        worse = [one for one in own if one.after > one.before] + worse
+    return " and ".join(
+        f"{one.after} mistakes among {one.samples} of {one.source}, where that one makes "
+        f"{one.before}"
+        for one in worse
+    )
+
+
+def _verdict(compared: Sequence[Compared], worse: str, force: bool) -> str:
+    """One or two sentences for the card."""
+    if worse:
+        end = "It was taken by --force." if force else "It was refused."
+        return f"The new model reads worse: {worse}. {end}"
+    if not compared:
+        return "Nothing was kept back to compare the two models on."
+    return "The new model reads no worse than the one it was made from."
+
+
+def _parent(
+    path: Path, old: Header, sha256: str, compared: Sequence[Compared], verdict: str
+) -> dict[str, Any]:
+    """What the new model's header says of the old one."""
+    return {
+        "name": path.stem,
+        "sha256": sha256,
+        "compared": [asdict(one) for one in compared],
+        "verdict": verdict,
+        "data": _inherited(old),
+    }
+
+
+def _inherited(old: Header) -> list[dict[str, object]]:
+    """All data that the old model was made of, its own parents' too: licences stay."""
+    earlier = old.training.get("parent", {}).get("data", [])
+    return [*old.training.get("data", []), *earlier]
