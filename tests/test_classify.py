@@ -95,7 +95,7 @@ def test_a_missing_model_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refused(tmp_path / "none.safetensors")
 
 
-@pytest.mark.parametrize("keep", [0, 5, 60, 3000, -1])
+@pytest.mark.parametrize("keep", [0, 5, 60, 1500, -1])
 def test_a_model_cut_short_is_refused(model: Path, keep: int) -> None:
     model.write_bytes(model.read_bytes()[:keep])
     assert "cut short" in refused(model)

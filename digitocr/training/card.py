@@ -105,6 +105,12 @@ def _parent(parent: Mapping[str, Any]) -> str:
     for one in parent["compared"]:
         cells = (one[key] for key in ("source", "samples", "before", "after"))
         rows.append("| " + " | ".join(map(str, cells)) + " |")
+    if parent["saw_them"]:
+        rows += [
+            "",
+            "The old one was trained with nothing kept back: of all but the user's "
+            "sources it has seen these very samples, which flatters it.",
+        ]
     known = ["What that one was trained on:", "", _data_table(parent["data"])]
     unknown = ["What that one was trained on, and by which licences, stands in its own card."]
     rows += ["", parent["verdict"], "", *(known if parent["data"] else unknown)]

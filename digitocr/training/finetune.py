@@ -230,6 +230,7 @@ def _parent(
         "sha256": sha256,
         "compared": [asdict(one) for one in compared],
         "verdict": verdict,
+        "saw_them": not old.recipe.get("hold_back", True),
         "data": _inherited(old),
     }
 
