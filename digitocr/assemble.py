@@ -103,12 +103,14 @@ def _read_field(
     if field.kind == "cells":
         return _read_cells(field, glyphs.boxes[own], probabilities)
     if own.start == own.stop:
-        return []
+        return [_Reading([])] if field.kind == "given" else []
     height = figure_height(glyphs.boxes[own], probabilities)
-    tokens = best_path(glyphs, probabilities, own, height)
+    tokens = best_path(glyphs, probabilities, own, height, given=field.kind == "given")
     if field.kind == "free":
         runs = free_numbers(tokens, height)
         return [_Reading(run, field.doubt or only_strokes(run)) for run in runs]
+    if field.kind == "given":
+        return [_given_number(tokens, height)]
     return _box_number(tokens, height, field.doubt)
 
 
@@ -149,6 +151,17 @@ def _box_number(tokens: list[Token], height: float, doubt: str) -> list[_Reading
     return [_Reading(trimmed([one for one in tokens if one.kind != "other"]), doubt)]
 
 
+def _given_number(tokens: list[Token], height: float) -> _Reading:
+    """The number in a place where one is known to stand, whatever else stands there."""
+    digits = [at for at, one in enumerate(tokens) if one.kind == "digit"]
+    if not digits:
+        return _Reading([], "there is ink, but no digit is read")
+    within = tokens[digits[0] : digits[-1] + 1]
+    strange = any(one.kind == "other" and _tall(one, height) for one in within)
+    doubt = "something that is not read stands among the digits" if strange else ""
+    return _Reading(trimmed([one for one in tokens if one.kind != "other"]), doubt)
+
+
 def _tall(token: Token, height: float) -> bool:
     return token.box[3] - token.box[1] >= 0.6 * height
 
@@ -166,6 +179,8 @@ def _number(
     digits = [token for token in tokens if token.kind == "digit"]
     others = [token for token in tokens if token.kind == "other"]
     confidence = float(np.prod([token.confidence for token in digits + others]))
+    if reading.doubt and not digits:
+        confidence = 0.0
     text = "".join(token.text for token in tokens)
     doubt = reading.doubt or ("its separators are odd" if _ODD.search(text) else "")
     status, message = _status(digits, confidence, doubt, options)
@@ -187,10 +202,10 @@ def _status(
     digits: list[Token], confidence: float, doubt: str, options: AssembleOptions
 ) -> tuple[Status, str]:
     """Whether a number is accepted, and if not, why."""
-    if not digits:
-        return "blank", ""
     if doubt:
         return "review", doubt
+    if not digits:
+        return "blank", ""
     if confidence >= options.min_confidence:
         return "ok", ""
     weakest = min(range(len(digits)), key=lambda at: digits[at].confidence)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.cleaning.cutouts import pen_ink, without_level_rules
 from digitocr.cleaning.erase import erase_rules
 from digitocr.cleaning.frames import erase_turned_frames
 from digitocr.cleaning.morphology import blurred, dilated, inverse, reduced, without
@@ -48,9 +49,11 @@ def clean(page: Page, options: CleanOptions) -> Ink:
     pose = _pose(page, sketch, scale, options)
     straight, to_page = straighten(flat, reduction, pose)
     straight, grain = _smooth(straight)
-    mask = binarise(straight, grain)
+    mask = pen_ink(straight) if options.cut_out else binarise(straight, grain)
     lines = np.zeros_like(mask)
-    if options.remove_lines and mask.any():
+    if options.remove_lines and mask.any() and options.cut_out:
+        mask, lines = without_level_rules(mask)
+    elif options.remove_lines and mask.any():
         rules = find_rules(straight, mask, sketch.characters * scale, grain)
         mask, lines = erase_rules(mask, straight, rules)
         mask, lines = erase_turned_frames(mask, straight, lines)

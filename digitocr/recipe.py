@@ -44,6 +44,7 @@ class CleanOptions:
     deskew: bool = True
     max_skew: float = 10.0  # degrees to either side
     remove_lines: bool = True
+    cut_out: bool = False  # a picture is one field: one pen, on paper that may be patterned
     working_dpi: int = 200  # pages of known, finer resolution are read at this one
     min_side: int = 1400  # pixels; where the resolution is unknown, the longer side of the
     max_side: int = 2400  # page is brought between these two
@@ -56,6 +57,7 @@ class SegmentOptions:
     cells: bool = True  # rows of cells
     boxes: bool = True  # one box around a number
     free: bool = True  # numbers on open paper
+    whole: bool = False  # each picture is one number, cut out; nothing else is looked for
 
 
 @dataclass(frozen=True, slots=True)

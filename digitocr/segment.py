@@ -7,6 +7,7 @@ are no prose. The pieces are connected components, cut where several digits may 
 from __future__ import annotations
 
 from itertools import pairwise
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from digitocr.components import Components, find_components
 from digitocr.recipe import SegmentOptions
 from digitocr.segmenting.atoms import candidates, lean, marks
 from digitocr.segmenting.combs import Comb, find_combs
-from digitocr.segmenting.cuts import Piece, cut_along, cut_touching
+from digitocr.segmenting.cuts import CURSIVE, Piece, cut_along, cut_touching
 from digitocr.segmenting.fields import Content, find_fields
 from digitocr.types import Box, Field, Ink, Segments
 
@@ -23,6 +24,8 @@ __all__ = ["segment"]
 
 _ABOVE_FIGURES = 1.3  # times their height: what is so high is no figure nor part of one
 _SPECK = 0.1  # of the figures' height; dots are larger
+_ONLY_SLASH = 1.35  # of the figures' height, which ones seldom reach
+_TALL = 0.6  # of the figures' height: what is so high may be one
 _REMNANT = 0.4  # of the largest piece in a cell; smaller ones at its rim are of its frame
 _RIM = 0.15  # of a cell's width
 
@@ -105,7 +108,8 @@ def _pieces(parts: Components, content: Content) -> list[Piece]:
         if content.field.cells:
             pieces += _cut_at_cells(int(member), box, ink, content.field.cells)
         else:
-            cut = cut_touching(int(member), box, ink, content.height)
+            longest = inf if content.field.kind == "given" else CURSIVE
+            cut = cut_touching(int(member), box, ink, content.height, longest)
             straight = not cut[0].whole and lean(ink)[1]
             pieces += [Piece(int(member), (left, top, right, bottom))] if straight else cut
     return sorted(pieces, key=lambda piece: piece.box[0])
@@ -178,7 +182,15 @@ def _marks(parts: Components, pieces: list[Piece], content: Content) -> NDArray[
     # Parts of digits that were cut are straight too, but no higher than digits.
     high = boxes[:, 3] - boxes[:, 1] > _ABOVE_FIGURES * content.height
     whole = np.array([piece.whole for piece in pieces]) | high
-    return marks(boxes, np.array(leans), np.array(straight) & whole, content.height)
+    found = marks(boxes, np.array(leans), np.array(straight) & whole, content.height)
+    if (
+        content.field.kind == "given"
+    ):  # no word that a slash may stand in: leaning ones are likelier
+        heights = boxes[:, 3] - boxes[:, 1]
+        one = (found == ord("/")) & (heights < _ONLY_SLASH * content.height)
+        one[np.flatnonzero(heights >= _TALL * content.height)[:1]] = True  # none begins a number
+        found[one] = 0
+    return found
 
 
 def _cuts(pieces: list[Piece], start: int, stop: int) -> int:

@@ -21,6 +21,7 @@ _LEAST_DIGIT = 0.5  # of the figures' height: what is lower is hardly a digit
 _NO_DIGIT = 0.3  # of the figures' height: what is lower is surely none
 _CUT = 1.5  # the log score lost for each cut through ink
 _CHANGE = 2.5  # the log score lost between a digit and other writing within a word
+_GIVEN = 3.0  # the log score lost by other writing where a number is known to stand
 _WORD_GAP = 0.3  # of the figures' height: the space between words
 
 
@@ -72,9 +73,16 @@ def figure_height(boxes: NDArray[np.int32], probabilities: NDArray[np.float32]) 
 
 
 def best_path(
-    glyphs: Glyphs, probabilities: NDArray[np.float32], own: slice, height: float
+    glyphs: Glyphs,
+    probabilities: NDArray[np.float32],
+    own: slice,
+    height: float,
+    *,
+    given: bool = False,
 ) -> list[Token]:
     """The most probable reading of one field.
+
+    given: a number is known to stand there, so that tall ink is hardly anything else.
 
     own: the field's candidates in ``glyphs``, at least one. probabilities: float32 (n, 11),
     of those. height: of the field's figures, in pixels of the ink picture.
@@ -82,6 +90,9 @@ def best_path(
     boxes, mark = glyphs.boxes[own], glyphs.mark[own]
     span = glyphs.span[own] - glyphs.span[own].min()
     score = _scores(boxes, span, glyphs.cuts[own], mark, probabilities, height)
+    if given:
+        tall = boxes[:, 3] - boxes[:, 1] >= _LEAST_DIGIT * height
+        score[tall, 1] -= _GIVEN * (span[tall, 1] - span[tall, 0])
     apart = _word_gaps(boxes, span, height)
     return [
         token(boxes[at], probabilities[at], digit, int(mark[at]))

@@ -14,15 +14,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Piece", "cut_along", "cut_touching"]
+__all__ = ["CURSIVE", "Piece", "cut_along", "cut_touching"]
 
 _WIDE = 0.85  # of the figures' height: wider components may hold several digits
-_CURSIVE = 4.5  # of the figures' height: wider components are words or signatures
+CURSIVE = 4.5  # of the figures' height: wider components are words or signatures
 _LOW = 0.5  # of the figures' height: lower components are no digits
 _WAIST = 0.75  # of the figures' height: the outline at a place to cut is no higher
 _PARTS = 1.15  # by how much the outline is higher on both sides of a waist
 _APART = 0.25  # of the figures' height: from one cut to the next
 _MOST_CUTS = 6  # of one component
+_CUTS_A_HEIGHT = 1.6  # and in a long one for each height of its width
 _REACH = 0.15  # of the figures' height: how far a seam may wander from its column
 _BEND = 0.35  # the cost of a step to the side, in pixels of ink
 _ASTRAY = 0.4  # the cost for each row of a column's distance, by the figures' height
@@ -50,15 +51,20 @@ class Piece:
 
 
 def cut_touching(
-    component: int, box: NDArray[np.int32], ink: NDArray[np.bool_], height: float
+    component: int,
+    box: NDArray[np.int32],
+    ink: NDArray[np.bool_],
+    height: float,
+    longest: float = CURSIVE,
 ) -> list[Piece]:
     """The pieces of a component: itself, or its parts where it may hold several digits.
 
     box: int32 (4,). ink: bool (h, w), the component's pixels within its box.
-    height: of the line's figures, pixels.
+    height: of the line's figures, pixels. longest: a component that is wider, in heights,
+    is no row of digits.
     """
     left, top, right, bottom = (int(edge) for edge in box)
-    wide = _WIDE * height < right - left < _CURSIVE * height
+    wide = _WIDE * height < right - left < longest * height
     if not wide or bottom - top < _LOW * height:
         return [Piece(component, (left, top, right, bottom))]
     seams = _seams(ink, _waists(ink, height), height)
@@ -105,7 +111,8 @@ def _waists(ink: NDArray[np.bool_], height: float) -> list[int]:
     )
     open_ = np.flatnonzero(waist)
     columns: list[int] = []
-    while len(open_) and len(columns) < _MOST_CUTS:
+    most = max(_MOST_CUTS, round(_CUTS_A_HEIGHT * ink.shape[1] / height))
+    while len(open_) and len(columns) < most:
         least = open_[extent[open_] == extent[open_].min()]
         # The middle of the first stretch that is as narrow, as of a bar between two digits.
         stretch = least[: 1 + int(np.argmax(np.append(np.diff(least) > 1, True)))]

@@ -28,6 +28,8 @@ _NEAR = 0.45  # of the way from one cell to the next: what is so near may be of 
 _UNSEEN = "its frame is not seen whole"
 _INSET = 3  # pixels from a region's edge to the middle of the rule around it
 _RULED_OPEN = 1.4  # share of such a cell with a rule above, and with one below, in all
+_RULE = 8  # times its height: what is wider is no figure
+_LEAST_AT_RIM = 0.4  # of the figures' height: lower ink at the picture's rim is a neighbour's
 _MOST_IN_BOX = 24  # components; a box with more holds text
 _LEAST_IN_BOX = 0.22  # of the box's height: lower writing is a caption, not its number
 
@@ -49,6 +51,8 @@ def find_fields(
     lines: uint8 (h, w), 255 where a ruled line runs. A component belongs to one field at
     most; what is prose or too large or too small to be read belongs to none.
     """
+    if options.whole:
+        return [_whole_content(parts)]
     regions = enclosed(lines)
     free = _may_be_writing(parts)
     contents: list[Content] = []
@@ -229,6 +233,22 @@ def _one_character_each(
     middle = parts.centres[tall, 0]
     counts = np.array([((middle >= cell[0]) & (middle < cell[2])).sum() for cell in row])
     return int((counts > 1).sum()) <= int((counts == 1).sum())
+
+
+def _whole_content(parts: Components) -> Content:
+    """The picture as one number.
+
+    What is left at its rim of rules, and of the lines above and below, is not of it.
+    """
+    page_height, page_width = parts.labels.shape
+    whole = Field("given", (0, 0, page_width, page_height))
+    long = parts.widths >= _RULE * parts.heights  # a dash may end an amount
+    if long.all():
+        return Content(whole, np.zeros(0, np.int64), float(page_height))
+    height = _figure_height(parts.heights[~long])
+    rim = (parts.boxes[:, 1] <= 1) | (parts.boxes[:, 3] >= page_height - 1)
+    low = parts.heights < _LEAST_AT_RIM * height
+    return Content(whole, np.flatnonzero(~(rim & (low | long))), height)
 
 
 def _box_content(parts: Components, box: Box, free: NDArray[np.bool_]) -> list[Content]:

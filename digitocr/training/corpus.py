@@ -17,6 +17,7 @@ from digitocr.training.draw import draw_negatives, draw_printed, spoil
 from digitocr.training.material import Material
 from digitocr.training.options import Source, TrainRecipe
 from digitocr.training.pages import take_from_pages
+from digitocr.training.strings import take_from_strings
 from digitocr.types import NOT_A_DIGIT
 
 __all__ = ["Corpus", "Fold", "Part", "corpus_of", "parted"]
@@ -199,6 +200,7 @@ def _drawn(recipe: TrainRecipe, digits: Samples | None, seed: int) -> list[Part]
         drawn.append(draw_negatives(options.letters, options.shapes, seed))
         drawn += [spoil(digits, options.pairs, options.halves, seed)] if digits else []
         drawn.append(take_from_pages(options.pages, seed))
+        drawn += [take_from_strings(digits, options.strings, seed)] if digits else []
     filled = [one.where(np.any(one.pictures, axis=(1, 2))) for one in drawn]
     return [Part(one, one.where(np.arange(0)), _OWN_LICENCE, drawn=True) for one in filled]
 

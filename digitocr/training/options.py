@@ -61,6 +61,7 @@ class DrawnOptions:
     shapes: int = 0
     pairs: int = 0
     halves: int = 0
+    strings: int = 0  # numbers composed of digits, of which segmentation's candidates are taken
     pages: int = 0  # pieces that segmentation takes out of drawn pages without a digit
 
 
