@@ -133,6 +133,16 @@ def test_nobody_kept_back_is_trained_on(parent: Path, mnist: Path, tmp_path: Pat
     assert set(corpus.validation["own"].writers).isdisjoint(corpus.training.writers)
 
 
+def test_what_goes_on_twice_rehearses_as_much_as_what_goes_on_once(
+    parent: Path, own: Path, mnist: Path, tmp_path: Path
+) -> None:
+    once = tuned(parent, own, mnist, tmp_path, epochs=0)
+    (tmp_path / "again").mkdir()
+    twice = tuned(once.model, own, mnist, tmp_path / "again", epochs=0)
+    assert twice.corpus.listing == once.corpus.listing
+    assert twice.header.training["parent"]["data"][0]["source"] == "mnist"
+
+
 def test_a_model_that_reads_worse_is_refused(
     parent: Path, own: Path, mnist: Path, tmp_path: Path
 ) -> None:

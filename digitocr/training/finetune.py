@@ -85,7 +85,8 @@ def run_finetuning(
         raise UsageError("there is nothing to go on with: give digits by --data")
     Classifier.load(parent, "cpu")  # refuses what cannot be used
     old, weights, sha256 = read_model(parent)
-    recipe = _recipe(old, parent, recipe_path, epochs)
+    whole = _whole_recipe(old, parent, recipe_path, epochs)
+    recipe = _gentle(whole)
     material = read_material(recipe, data, negatives, mnist, report, at_hand=True)
     kept_back = recipe.finetune.kept_back
     parts = parted(material, recipe, seed, report, own_share=kept_back)
@@ -96,44 +97,54 @@ def run_finetuning(
     checkpoint, mark = checkpoint_of(output), mark_of(recipe, corpus, seed, sha256)
     train_on(loop, corpus, checkpoint, mark, Clock(report, recipe.schedule.epochs), report)
     compared = _compare(corpus, before, _right(loop, corpus))
-    worse = worse_on(compared)
-    more = {"parent": _parent(parent, old, sha256, compared, _verdict(compared, worse, force))}
-    refused = bool(worse) and not force
-    place = output.with_name(f"{output.stem}.refused{output.suffix}") if refused else output
-    trained = write_all(loop, corpus, header_of(loop, corpus, more, old.temperature), place)
+    said = _said(parent, old, sha256, compared, force)
+    header = header_of(loop, corpus, {"parent": said}, old.temperature)
+    # What goes on from the new model rehearses all that its parent did, not a tenth of a tenth.
+    header = replace(header, recipe=asdict(whole))
+    trained = _written(loop, corpus, header, output, refused=said["refused"])
     checkpoint.unlink(missing_ok=True)
-    if refused:
+    if said["refused"]:
         raise ModelError(
-            f"the new model reads worse than {parent.name}: {worse}; it is kept as "
-            f"{place.name}, and --force takes it all the same"
+            f"the new model reads worse than {parent.name}: {worse_on(compared)}; it is kept as "
+            f"{trained.model.name}, and --force takes it all the same"
         )
-    report(more["parent"]["verdict"])
+    report(str(said["verdict"]))
     return trained
 
 
-def _recipe(old: Header, parent: Path, given: Path | None, epochs: int | None) -> TrainRecipe:
-    """The recipe of the model, to go on by: gently, not for long, and with data kept back."""
+def _written(loop: Loop, corpus: Corpus, header: Header, output: Path, *, refused: bool) -> Trained:
+    """The new model in its place, or where it is in nobody's way."""
+    aside = output.with_name(f"{output.stem}.refused{output.suffix}")
+    return write_all(loop, corpus, header, aside if refused else output)
+
+
+def _whole_recipe(old: Header, parent: Path, given: Path | None, epochs: int | None) -> TrainRecipe:
+    """The recipe of the model, or another, for its network."""
     recipe = load_train_recipe(given) if given else recipe_from(old.recipe, str(parent))
+    outputs: Literal[11, 10] = 11 if old.outputs == 11 else 10
+    network = replace(recipe.network, layers=old.layers, outputs=outputs)
+    how = recipe.finetune
+    how = replace(how, epochs=how.epochs if epochs is None else epochs)
+    return replace(recipe, network=network, finetune=how)
+
+
+def _gentle(recipe: TrainRecipe) -> TrainRecipe:
+    """The recipe to go on by: not fast, not for long, less drawn, and some kept back."""
     how = recipe.finetune
     schedule = replace(
         recipe.schedule,
-        epochs=how.epochs if epochs is None else epochs,
+        epochs=how.epochs,
         batch=how.batch,
         optimizer="adamw",
         rate=how.rate,
         course="one-cycle",
     )
-    outputs: Literal[11, 10] = 11 if old.outputs == 11 else 10
-    network = replace(recipe.network, layers=old.layers, outputs=outputs)
-    drawn = {
-        one.name: round(getattr(recipe.drawn, one.name) * how.rehearsal)
-        for one in fields(DrawnOptions)
-    }
+    counts = {one.name: getattr(recipe.drawn, one.name) for one in fields(DrawnOptions)}
+    drawn = {name: round(count * how.rehearsal) for name, count in counts.items()}
     return replace(
         recipe,
         hold_back=True,
         temperature=0.0,
-        network=network,
         schedule=schedule,
         drawn=DrawnOptions(**drawn),
     )
@@ -221,15 +232,17 @@ def _verdict(compared: Sequence[Compared], worse: str, force: bool) -> str:
     return "The new model reads no worse than the one it was made from."
 
 
-def _parent(
-    path: Path, old: Header, sha256: str, compared: Sequence[Compared], verdict: str
+def _said(
+    path: Path, old: Header, sha256: str, compared: Sequence[Compared], force: bool
 ) -> dict[str, Any]:
     """What the new model's header says of the old one."""
+    worse = worse_on(compared)
     return {
         "name": path.stem,
         "sha256": sha256,
         "compared": [asdict(one) for one in compared],
-        "verdict": verdict,
+        "verdict": _verdict(compared, worse, force),
+        "refused": bool(worse) and not force,
         "saw_them": not old.recipe.get("hold_back", True),
         "data": _inherited(old),
     }
