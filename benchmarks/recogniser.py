@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from digitocr.classify import Classifier
 from digitocr.resources import find_model
@@ -93,13 +92,12 @@ def speed(classifier: Classifier) -> str:
     seconds = []
     for _ in range(5):
         began = time.perf_counter()
-        classifier.probabilities(crops)
+        classifier.probabilities(crops, threads=1)
         seconds.append(time.perf_counter() - began)
     return f"{len(crops) / min(seconds):,.0f} digits per second on one core"
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     chosen = find_model(sys.argv[1] if len(sys.argv) > 1 else "digits")
     reader = Classifier.load(chosen, "cpu")
     print("\n".join(table(reader)))

@@ -96,10 +96,8 @@ def _stages(drawn: Path, model: str) -> None:
     """Print the milliseconds per page of each stage, in one thread."""
     os.environ.update(ONE_THREAD)
     import cv2
-    import torch
 
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
     watched = _Watched(model)
     for page in _pages(drawn):
         watched.read(page)  # once to warm up
@@ -138,7 +136,7 @@ class _Watched:
         (glyphs,) = prepare(path, 0, 1, recipe).pages
         inner = sum(self.spent[stage][-1] for stage in _INNER)
         self.spent[f"ingest {path.suffix}"].append(time.perf_counter() - start - inner)
-        probabilities = self._clocked("classify", classifier.probabilities)(glyphs.crops)
+        probabilities = self._clocked("classify", classifier.probabilities)(glyphs.crops, 1)
         reading = self._clocked("assemble", assemble)(
             path.name, glyphs, probabilities, recipe.assemble
         )

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
+import ctypes
+import sys
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from digitocr.errors import ModelError
-from digitocr.mnist import NORMALIZATION, SIDE
-from digitocr.network import OUTPUTS, Net, build, fast_bfloat16, fused
-from digitocr.types import CLASSES, ModelId
-from digitocr.weights import Header, read_model
+from digitocr.mnist import NORMALIZATION
+from digitocr.types import CLASSES, NOT_A_DIGIT, ModelId
+from digitocr.weights import Header, Tensors, read_model
 
 __all__ = ["Classifier"]
 
-_BATCH = {"cpu": 128, "cuda": 8192}  # pictures; more gain nothing
+_OUTPUTS = NOT_A_DIGIT + 1
+_DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+
+
+class _Engine(Protocol):
+    """What computes."""
+
+    def shares(self, crops: NDArray[np.uint8], threads: int | None) -> NDArray[np.float32]:
+        """float32 (N, outputs) for uint8 (N, 28, 28); each row sums to 1."""
 
 
 class Classifier:
     """A trained model, ready to read.
 
     id: its name and the SHA-256 of its file.
+    header: what its file says of it.
     device: ``cpu`` or ``cuda``.
     """
 
-    def __init__(self, net: Net, header: Header, id: ModelId, device: str) -> None:
+    def __init__(self, engine: _Engine, header: Header, id: ModelId, device: str) -> None:
         self.id = id
         self.device = device
         self.header = header
-        self._net = fused(net).to(device).to(memory_format=torch.channels_last)
-        # Half the bits make twice the speed, where the processor has them in hardware.
-        self._bfloat16 = device == "cuda" or fast_bfloat16()
+        self._engine = engine
 
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Classifier:
@@ -50,10 +55,14 @@ class Classifier:
                 f"the model {path} was made for the normalisation '{header.normalization}', "
                 f"and this version reads with '{NORMALIZATION}'; train it again"
             )
-        if header.classes != CLASSES or header.outputs not in (len(CLASSES), OUTPUTS):
+        if header.classes != CLASSES or header.outputs not in (len(CLASSES), _OUTPUTS):
             raise ModelError(f"the model {path} was made for other classes than {CLASSES}")
-        net = _net(path, header, tensors)
-        return cls(net, header, ModelId(path.stem, sha256), _device(device))
+        device = _device(device)
+        try:
+            engine = _engine(header, tensors, device)
+        except ValueError as error:
+            raise ModelError(f"the weights in {path} do not fit the network it names") from error
+        return cls(engine, header, ModelId(path.stem, sha256), device)
 
     def probabilities(
         self, crops: NDArray[np.uint8], threads: int | None = None
@@ -61,52 +70,44 @@ class Classifier:
         """How probable each digit is, and last that it is none.
 
         crops: uint8 (N, 28, 28), 255 is ink, N may be 0. threads: of the processor; by
-        default as many as torch is set to, which is wrong where workers use them too.
-        Returns float32 (N, 11), calibrated; each row sums to 1.
+        default one for each core, which is wrong where workers use them too.
+        Returns float32 (N, 11), calibrated; each row sums to 1. A model that knows digits
+        alone takes nothing for none.
         """
-        result = np.empty((len(crops), OUTPUTS), np.float32)
-        step = _BATCH[self.device]
-        with torch.inference_mode(), _threads(threads):
-            for start in range(0, len(crops), step):
-                result[start : start + step] = self._batch(crops[start : start + step])
+        result = np.zeros((len(crops), _OUTPUTS), np.float32)
+        result[:, : self.header.outputs] = self._engine.shares(crops, threads)
         return result
 
-    def _batch(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """float32 (n, 11) for uint8 (n, 28, 28) that fit into one batch."""
-        pictures = torch.tensor(crops, device=self.device).view(-1, 1, SIDE, SIDE)
-        with torch.autocast(self.device, torch.bfloat16, enabled=self._bfloat16):
-            scores = self._net(pictures.float() / 255)
-        shares = torch.softmax(scores.float() / self.header.temperature, dim=1)
-        # A model that knows digits alone takes nothing for none.
-        shares = F.pad(shares, (0, OUTPUTS - self.header.outputs))
-        return np.asarray(shares.cpu().numpy(), np.float32)
 
+def _engine(header: Header, tensors: Tensors, device: str) -> _Engine:
+    """What computes on a device. Raises ValueError where the weights do not fit."""
+    if device == "cuda":
+        from digitocr.classifying.cuda import Cuda  # loads torch
 
-@contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Let torch use so many threads for a while."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+        return Cuda(header, tensors)
+    from digitocr.classifying.processor import Processor
 
-
-def _net(path: Path, header: Header, tensors: dict[str, NDArray[np.float32]]) -> Net:
-    """The network with the weights in place. Raises ModelError where they do not fit."""
-    try:
-        net = build(header.layers, header.outputs)
-        net.load_state_dict({name: torch.tensor(value) for name, value in tensors.items()})
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise ModelError(f"the weights in {path} do not fit the network it names") from error
-    return net
+    return Processor(header, tensors)
 
 
 def _device(wanted: str) -> str:
     """``cpu`` or ``cuda``. Raises ModelError where there is no CUDA and it was asked for."""
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if wanted == "cpu" or (wanted == "auto" and not _driver_is_there()):
+        return "cpu"
+    from digitocr.classifying.cuda import Cuda  # loads torch
+
+    if Cuda.found():
+        return "cuda"
+    if wanted == "cuda":
         raise ModelError("there is no CUDA device here; use --device cpu")
-    return wanted
+    return "cpu"
+
+
+def _driver_is_there() -> bool:
+    """True where a driver for CUDA is installed: without one torch need not be asked, and
+    it takes more than a second to load."""
+    try:
+        ctypes.CDLL(_DRIVER)
+    except OSError:
+        return False
+    return True

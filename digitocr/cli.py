@@ -364,7 +364,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _load(pipeline: str, model: str, device: str) -> Pipeline:
-    """The pipeline and its model; loads torch, so it comes after all cheaper checks."""
+    """The pipeline and its model; takes time, so it comes after all cheaper checks."""
     from digitocr.pipeline import Pipeline
 
     return Pipeline.load(pipeline, model, device)

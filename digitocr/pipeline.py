@@ -64,7 +64,7 @@ class Pipeline:
         """
         recipe = load_recipe(find_pipeline(name))
         path = find_model(model or recipe.model.name)
-        from digitocr.classify import Classifier  # loads torch
+        from digitocr.classify import Classifier  # loads the runtime, or torch for CUDA
 
         return cls(recipe, Classifier.load(path, device))
 

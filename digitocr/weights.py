@@ -22,7 +22,7 @@ from safetensors import numpy as tensors_in_numpy
 from digitocr.errors import ModelError, OutputError
 from digitocr.types import CLASSES
 
-__all__ = ["Header", "read_model", "write_model"]
+__all__ = ["Header", "Tensors", "read_model", "write_model"]
 
 _KEY = "digitocr"  # of the header's entry in the file's metadata
 

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 from safetensors import numpy as tensors_in_numpy
+from torch import nn
 
+from digitocr import network
 from digitocr.classify import Classifier
+from digitocr.classifying.cuda import Cuda
 from digitocr.errors import ModelError
 from digitocr.mnist import NORMALIZATION
-from digitocr.network import build
+from digitocr.network import Net, build
 from digitocr.normalize import glyph
 from digitocr.training.data import read_mnist
 from digitocr.training.draw import draw_printed
@@ -24,12 +34,58 @@ ROOT = Path(__file__).resolve().parents[1]
 SHIPPED = ROOT / "models" / "digits.safetensors"
 MNIST = ROOT.parent / "shared" / "data" / "digits" / "mnist"
 
+# Every kind of layer, and those that come after each other in different ways.
+NETS = {
+    "residual": (
+        *("conv 8 5", "relu", "residual 3", "pool 2", "residual 5", "block 16 3"),
+        *("norm", "block 4 3 same", "residual 3", "norm", "mean"),
+    ),
+    "dense": (
+        *("conv 6 3 same", "relu", "pool 2", "dropout 0.25", "conv 8 5 same", "relu", "pool 3"),
+        *("flatten", "norm", "dense 12", "relu", "norm", "dense 7", "relu", "dropout 0.5"),
+    ),
+    "even kernels": ("conv 3 2", "conv 5 4 same", "relu", "block 4 6", "pool 5"),
+    "last": (),
+}
+
 
 def written(path: Path, header: Header = GOOD) -> Path:
     """A model file with fresh weights."""
     state = build(LAYERS).state_dict()
     write_model(path, header, {name: value.numpy() for name, value in state.items()})
     return path
+
+
+def lived_in(layers: Sequence[str], outputs: int = 11) -> Net:
+    """A network whose norms have seen pictures, as after a training."""
+    torch.manual_seed(0)
+    net = build(layers, outputs)
+    for module in net.modules():
+        if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.normal_(module.bias)
+    pictures = floats(draw_printed(50, seed=1).pictures)
+    with torch.no_grad():
+        for _ in range(5):
+            net(pictures)
+        net.eval()
+        net.scores.bias -= net(pictures).mean(dim=0)  # what differs is not lost beside it
+    return net
+
+
+def floats(crops: NDArray[np.uint8]) -> torch.Tensor:
+    """float (N, 1, 28, 28), 1 is ink."""
+    return torch.tensor(crops).unsqueeze(1) / 255
+
+
+def kept(path: Path, net: Net, header: Header) -> Path:
+    """A model file of a network."""
+    write_model(path, header, {name: one.numpy() for name, one in net.state_dict().items()})
+    return path
+
+
+def noise(count: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (count, 28, 28)).astype(np.uint8)
 
 
 @pytest.fixture
@@ -51,8 +107,52 @@ def test_what_else_is_in_the_batch_does_not_matter(model: Path) -> None:
     classifier = Classifier.load(model, "cpu")
     together = classifier.probabilities(crops)
     alone = np.concatenate([classifier.probabilities(crops[k : k + 1]) for k in range(0, 200, 50)])
-    assert np.allclose(together[::50], alone, atol=0.01)
-    assert np.array_equal(together, classifier.probabilities(crops))
+    assert np.array_equal(together[::50], alone)
+    assert np.array_equal(together[::-1], classifier.probabilities(crops[::-1]))
+
+
+@pytest.mark.parametrize("threads", [2, 5, None])
+def test_how_many_threads_read_does_not_matter(model: Path, threads: int | None) -> None:
+    classifier = Classifier.load(model, "cpu")
+    crops = noise(300)
+    one = classifier.probabilities(crops, threads=1)
+    assert np.array_equal(one, classifier.probabilities(crops, threads))
+
+
+@pytest.mark.parametrize("outputs", [10, 11])
+@pytest.mark.parametrize("name", NETS)
+def test_the_processor_computes_what_torch_does(tmp_path: Path, name: str, outputs: int) -> None:
+    net, crops = lived_in(NETS[name], outputs), draw_printed(50, seed=0).pictures
+    with torch.inference_mode():
+        scores = net(floats(crops))
+    spread = float(scores.std(dim=0).mean())
+    header = Header(NETS[name], NORMALIZATION, outputs, temperature=spread)
+    shares = Classifier.load(kept(tmp_path / "net", net, header), "cpu").probabilities(crops)
+    assert np.allclose(shares[:, :outputs], torch.softmax(scores / spread, dim=1), atol=1e-4)
+    assert shares.max(axis=1).std() > 0.05  # pictures that all look alike would prove nothing
+
+
+def test_every_kind_of_layer_is_compared() -> None:
+    described = set(re.findall(r"``(\w+)[^`]*``", str(network.__doc__)))
+    assert {"conv", "residual", "norm"} <= described
+    assert {layer.split()[0] for layers in NETS.values() for layer in layers} == described
+
+
+def test_a_cuda_device_would_compute_the_same(tmp_path: Path) -> None:
+    net, crops = lived_in(NETS["residual"]), draw_printed(50, seed=0).pictures
+    path = kept(tmp_path / "net", net, Header(NETS["residual"], NORMALIZATION))
+    header, tensors, _sha256 = read_model(path)
+    shares = Cuda(header, tensors, device="cpu").shares(crops, threads=None)
+    assert np.allclose(shares, Classifier.load(path, "cpu").probabilities(crops), atol=0.05)
+
+
+def test_a_model_that_knows_digits_alone_takes_nothing_for_none(tmp_path: Path) -> None:
+    header = Header(LAYERS, NORMALIZATION, outputs=10)
+    shares = Classifier.load(
+        kept(tmp_path / "ten", lived_in(LAYERS, 10), header), "cpu"
+    ).probabilities(noise(20))
+    assert shares.shape == (20, 11)
+    assert (shares[:, 10] == 0).all() and np.allclose(shares.sum(axis=1), 1, atol=1e-5)
 
 
 def test_read_only_pictures_are_fine_and_not_changed(model: Path) -> None:
@@ -129,6 +229,106 @@ def test_a_model_for_something_else_is_refused(
     tmp_path: Path, header: Header, complaint: str
 ) -> None:
     assert complaint in refused(written(tmp_path / "other.safetensors", header))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (*LAYERS, "relu", "magic"),
+        (*LAYERS, ""),
+        (*LAYERS, "dense 5"),
+        (*LAYERS, "pool 2"),
+        ("pool 99", *LAYERS),
+        ("pool 0", *LAYERS),
+        ("pool inf", *LAYERS),
+        ("pool nan", *LAYERS),
+        ("flatten", *LAYERS),
+        ("relu same", *LAYERS),
+        (*LAYERS[:2], "residual 2", "mean"),
+        (*LAYERS, "norm"),
+    ],
+)
+def test_layers_that_the_weights_are_not_for_are_refused(
+    tmp_path: Path, layers: tuple[str, ...]
+) -> None:
+    assert "do not fit" in refused(written(tmp_path / "other", Header(layers, NORMALIZATION)))
+
+
+@pytest.mark.parametrize("change", ["one more", "one less", "another shape"])
+def test_weights_that_no_layer_has_are_refused(model: Path, change: str) -> None:
+    header, tensors, _sha256 = read_model(model)
+    if change == "one more":
+        tensors["features.9.weight"] = np.zeros(4, np.float32)
+    elif change == "one less":
+        del tensors["scores.bias"]
+    else:
+        tensors["scores.bias"] = np.zeros(12, np.float32)
+    write_model(model, header, tensors)
+    assert "do not fit" in refused(model)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+def test_a_device_that_is_not_there_is_refused(model: Path) -> None:
+    with pytest.raises(ModelError, match="--device cpu"):
+        Classifier.load(model, "cuda")
+
+
+def in_a_fresh_python(code: str, home: Path, *arguments: str | Path) -> list[str]:
+    """The words that code prints, run with a home of its own."""
+    hidden = ("CI", "GITHUB_ACTIONS", "XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment | {"HOME": str(home), "PYTHONPATH": str(ROOT)},
+    )
+    return done.stdout.split()
+
+
+def test_reading_on_the_processor_loads_no_torch(tmp_path: Path) -> None:
+    path = kept(tmp_path / "m.safetensors", lived_in(LAYERS), GOOD)
+    code = (
+        "import sys, digitocr.classify as c; from digitocr.cli import digitocr_command as d\n"
+        "c._DRIVER = 'no driver'\n"
+        "try: d.main(['extract', *sys.argv[1:]])\n"
+        "finally: print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    page = ROOT / "sample_docs" / "meter-cards.tif"
+    loaded = in_a_fresh_python(
+        code, tmp_path, page, "-o", tmp_path / "out.csv", "--model", path, "--jobs", "1"
+    )
+    assert (tmp_path / "out.csv").stat().st_size > 100
+    assert "onnxruntime" in loaded
+    assert not set(loaded) & {"torch", "torchvision"}
+
+
+def test_the_runtime_is_loaded_without_a_word(tmp_path: Path) -> None:
+    """On some machines it writes warnings to standard error, which is for our messages."""
+    (tmp_path / "onnxruntime.py").write_text("import os; os.write(2, b'cards!')")
+    code = "import sys, digitocr.classifying.processor; print('ours', file=sys.stderr)"
+    paths = os.pathsep.join(map(str, (tmp_path, ROOT)))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": paths},
+    )
+    assert done.stderr == "ours\n"
+
+
+def test_nothing_is_told_to_anyone(model: Path, tmp_path: Path) -> None:
+    """A runtime that reports its use makes itself a number and a store under the home."""
+    (tmp_path / "home").mkdir()
+    code = (
+        "import sys, pathlib, numpy; from digitocr.classify import Classifier\n"
+        "read = Classifier.load(pathlib.Path(sys.argv[1]), 'cpu').probabilities\n"
+        "print(len(read(numpy.zeros((3, 28, 28), 'uint8'))))"
+    )
+    assert in_a_fresh_python(code, tmp_path / "home", model) == ["3"]
+    assert list((tmp_path / "home").iterdir()) == []
 
 
 def test_the_shipped_model_reads_printed_digits() -> None:

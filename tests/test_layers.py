@@ -153,6 +153,7 @@ def test_export_loads_a_format_when_it_is_asked_for() -> None:
         ("formats", "ingest"),
         ("cleaning", "clean"),
         ("segmenting", "segment"),
+        ("classifying", "classify"),
         ("assembling", "assemble"),
     ],
 )

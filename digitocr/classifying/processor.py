@@ -1,0 +1,92 @@
+"""Shares on the processor, by ONNX Runtime."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitocr.classifying.graph import network_graph
+from digitocr.mnist import SIDE
+from digitocr.weights import Header, Tensors
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Drop what is written to standard error, by C++ too."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+# From 1.29 on it tells its maker over the network that it was used, unless it finds this.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+with _hushed():  # it warns of screens that are no graphics cards, past every setting
+    import onnxruntime
+
+__all__ = ["Processor"]
+
+_BATCH = 16  # pictures; more gain nothing, and the last batch is filled up
+
+
+class Processor:
+    """A network on the processor.
+
+    Raises ValueError where the header's layers and the tensors do not fit.
+    """
+
+    def __init__(self, header: Header, tensors: Tensors) -> None:
+        self._outputs = header.outputs
+        graph = network_graph(header.layers, header.outputs, tensors, header.temperature, _BATCH)
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = 1  # threads share the batches, not one batch
+        self._session = onnxruntime.InferenceSession(
+            graph, settings, providers=["CPUExecutionProvider"]
+        )
+
+    def shares(self, crops: NDArray[np.uint8], threads: int | None) -> NDArray[np.float32]:
+        """float32 (N, outputs) for uint8 (N, 28, 28); the same for any number of threads."""
+        result = np.empty((len(crops), self._outputs), np.float32)
+
+        def fill(start: int) -> None:
+            result[start : start + _BATCH] = self._batch(crops[start : start + _BATCH])
+
+        starts = range(0, len(crops), _BATCH)
+        count = threads or _usable_cores()
+        if count == 1:
+            for start in starts:
+                fill(start)
+        else:
+            with ThreadPoolExecutor(count) as pool:
+                list(pool.map(fill, starts))  # a list raises what a thread raised
+        return result
+
+    def _batch(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """float32 (n, outputs) for uint8 (n, 28, 28), at most a batch.
+
+        The graph always gets a whole batch: so a picture's shares are the same to the last
+        bit whatever else is read with it.
+        """
+        pictures = np.zeros((_BATCH, 1, SIDE, SIDE), np.uint8)
+        pictures[: len(crops), 0] = crops
+        (shares,) = self._session.run(["shares"], {"pictures": pictures})
+        return np.asarray(shares[: len(crops)], np.float32)
+
+
+def _usable_cores() -> int:
+    """The processors this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
