@@ -28,11 +28,22 @@ _SOLID = 0.85  # of the mean ink of the stroke; darker than that is full ink
 _LARGEST = 160  # pixels; larger single pictures are reduced first
 _DRY = 0.6  # of Otsu's threshold; a pen that runs dry still leaves that much
 _FAINTEST = 14.0  # grey levels between ink and paper; less is an empty picture
+_ASIDE = 0.6  # of the way from the middle to a side; what comes in from there is a neighbour
+_TALL_ASIDE = 0.4  # the same of what is as high as a digit, which a five's flag is not
+# Rules in single pictures, as shares of its side. Stems of letters that fill their picture
+# lean more and are wider; a rule in the middle may be a one.
+_RULE_WIDTH = 0.1
+_RULE_LEANS = 0.03
+_RULE_ASIDE = 0.2
+_RULE_INKED = 0.9
+_DIGIT_HEIGHT = 0.5  # at least, of what is left beside a rule
+_DIGIT_MARGIN = 0.03  # from the borders that the rule runs to
 
 _SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
 _PENS = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (k, k)) for k in range(1, 9)]
 
 Grey = NDArray[Any]  # uint8; OpenCV's types say less
+Mask = NDArray[np.bool_]
 
 
 def normalize(ink: Ink, segments: Segments) -> Grey:
@@ -79,8 +90,8 @@ def picture(pixels: Grey) -> Grey:
 
     pixels: uint8 (H, W), (H, W, 3) or (H, W, 4) of any size, ink darker, lighter or of
         another colour than the paper, a plain or evenly shaded paper, or transparency.
-    Returns uint8 (28, 28) as ``glyph``; specks, and what enters from the border beside
-    the digit, are left out. All zeros where there is nothing on the paper.
+    Returns uint8 (28, 28) as ``glyph``; specks, what enters from the border beside the
+    digit, and ruled lines are left out. All zeros where there is nothing on the paper.
     """
     if min(pixels.shape[:2]) == 0:
         return np.zeros((SIDE, SIDE), np.uint8)
@@ -205,11 +216,16 @@ def _bytes(values: NDArray[np.float32]) -> Grey:
 
 
 def _main_ink(ink: Grey) -> Grey:
-    """The ink without paper grain, specks, and neighbours that come in from the border."""
+    """The ink without paper grain, specks, rules, and neighbours that come in from the border."""
     level, strong = cv2.threshold(ink, 0, 255, cv2.THRESH_OTSU)
     if cv2.mean(ink, strong)[0] < _FAINTEST:
         return np.zeros_like(ink)
     _level, mask = cv2.threshold(ink, max(_DRY * level, _FAINTEST), 255, cv2.THRESH_BINARY)
+    return cv2.bitwise_and(ink, _without_rules(mask, _own(mask)))
+
+
+def _own(mask: Grey) -> Grey:
+    """255 where the digit is, and one pixel around it."""
     # A dry or pencilled stroke is a row of grains: what lies this near belongs together.
     near = 2 * (max(mask.shape) // 75) + 1
     grouped = cv2.dilate(mask, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (near, near)))
@@ -218,20 +234,107 @@ def _main_ink(ink: Grey) -> Grey:
     keep[1:] = 255 * _belongs(labels, stats, centres)[1:]
     own = cv2.dilate(keep[labels], _SQUARE)
     own[(labels > 0) & (keep[labels] == 0)] = 0
-    return cv2.bitwise_and(ink, own)
+    return own
 
 
-def _belongs(labels: NDArray[Any], stats: NDArray[Any], centres: NDArray[Any]) -> NDArray[np.bool_]:
+def _belongs(labels: NDArray[Any], stats: NDArray[Any], centres: NDArray[Any]) -> Mask:
     """Which components make up the digit: those that reach into the middle of the picture,
     and what lies around them, unless it is a speck or comes in from the border."""
     height, width = labels.shape
     left, top, w, h, area = stats.T
     middle = labels[height // 4 : -(-3 * height // 4), width // 4 : -(-3 * width // 4)]
     reaches = np.isin(np.arange(len(stats)), middle) & (np.arange(len(stats)) > 0)
-    at_border = (left == 0) | (top == 0) | (left + w == width) | (top + h == height)
+    at_side = (left == 0) | (left + w == width)
+    at_border = at_side | (top == 0) | (top + h == height)
     # Neighbours of a line of writing come in from the left and the right.
-    neighbour = at_border & (np.abs(2 * centres[:, 0] / width - 1) > 0.6)
-    neighbour &= area < area[reaches & ~neighbour].max(initial=0)
+    central = _most_central(labels)
+    tall = (h >= w) & (2 * h >= h[central])
+    aside = np.abs(2 * centres[:, 0] / width - 1)
+    neighbour = at_side & (aside > np.where(tall, _TALL_ASIDE, _ASIDE))
+    neighbour[central] = False
     main = area[reaches & ~neighbour].max(initial=0)
     large = area >= 0.04 * max(main, 1)
     return np.asarray(large & ~neighbour & (reaches | ~at_border) & bool(main))
+
+
+def _most_central(labels: NDArray[Any]) -> int:
+    """The component with most ink near the middle of the picture, most of all between its
+    sides; 0 where there is none."""
+    _one, x, y = _plane(*labels.shape).transpose(2, 0, 1)
+    ink = np.bincount(labels.ravel(), np.exp(-2 * y**2 - 5.5 * x**2).ravel())
+    ink[0] = 0
+    return int(ink.argmax())
+
+
+def _without_rules(mask: Grey, own: Grey) -> Grey:
+    """The digit without the ruled lines that it touches, where what is left can be a digit.
+
+    mask: 255 is ink. own: 255 where the digit is, as far as components tell.
+    """
+    upright, lying = _bands(mask), _bands(_turned(mask)).T
+    if not (upright.any() or lying.any()):
+        return own
+    rules = (upright & _narrow(mask)) | (lying & _narrow(_turned(mask)).T) | (upright & lying)
+    rules &= (mask > 0) & (own > 0)
+    if not rules.any():
+        return own
+    rest = np.where(rules, np.uint8(0), cv2.bitwise_and(mask, own))
+    if not _stands_free(rest, upright=bool(upright.any()), lying=bool(lying.any())):
+        return own  # a letter's stem, or a one's
+    own = cv2.bitwise_and(own, _own(rest))
+    own[rules] = 0
+    return own
+
+
+def _bands(mask: Grey) -> Mask:
+    """Where straight lines run from the top of the picture to its bottom, beside its middle."""
+    height, width = mask.shape
+    near = cv2.dilate(mask, np.ones((1, 3), np.uint8)) > 0
+    bands = np.zeros(mask.shape, np.bool_)
+    for first, first_width in _runs(mask[:2]):
+        for last, last_width in _runs(mask[-2:]):
+            thick = max(first_width, last_width)
+            leans = abs(first - last) > _RULE_LEANS * height
+            aside = abs((first + last + 1) / width - 1) >= _RULE_ASIDE
+            if thick > _widest(width) or leans or not aside:
+                continue
+            line = np.linspace(first, last, height)
+            if near[np.arange(height), np.rint(line).astype(int)].mean() >= _RULE_INKED:
+                bands |= np.abs(np.arange(width) - line[:, None]) <= thick / 2 + 0.6
+    return bands
+
+
+def _runs(rows: Grey) -> list[tuple[float, int]]:
+    """The centre and the width of each run of ink in a few rows, laid on each other."""
+    edges = np.flatnonzero(np.diff(np.r_[0, rows.max(axis=0) > 0, 0]))
+    return [((start + stop - 1) / 2, int(stop - start)) for start, stop in edges.reshape(-1, 2)]
+
+
+def _narrow(mask: Grey) -> Mask:
+    """Where the ink is no wider than a rule; where a stroke crosses a rule, it is."""
+    length = int(_widest(mask.shape[1])) + 2
+    framed = cv2.copyMakeBorder(mask, 0, 0, length, length, cv2.BORDER_CONSTANT, value=0)
+    wide = cv2.morphologyEx(framed, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
+    return np.asarray(wide[:, length:-length] == 0)
+
+
+def _widest(side: int) -> float:
+    """How wide a rule may be, in pixels, in a picture so wide."""
+    return max(_RULE_WIDTH * side, 4.0)
+
+
+def _stands_free(rest: Grey, upright: bool, lying: bool) -> bool:
+    """Whether what is left beside rules can be a digit: it is high enough, and does not run
+    from border to border as they do, which parts of a letter that fills its picture do."""
+    height, width = rest.shape
+    _count, labels, stats, _centres = cv2.connectedComponentsWithStats(rest, connectivity=8)
+    left, top, w, h, _area = stats[_most_central(labels)]
+    inside_x = _DIGIT_MARGIN * width <= left and left + w <= (1 - _DIGIT_MARGIN) * width
+    inside_y = _DIGIT_MARGIN * height <= top and top + h <= (1 - _DIGIT_MARGIN) * height
+    high = h >= _DIGIT_HEIGHT * height
+    return bool(high and (inside_y or not upright) and (inside_x or not lying))
+
+
+def _turned(mask: Grey) -> Grey:
+    """The picture with rows for columns."""
+    return np.ascontiguousarray(mask.T)

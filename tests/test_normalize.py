@@ -24,6 +24,12 @@ def drawn(text: str = "5", height: int = 80, stroke: int = 5, margin: int = 12) 
     return field
 
 
+def trimmed(ink: Grey) -> Grey:
+    """The ink without its margins."""
+    left, top, width, height = cv2.boundingRect(ink)
+    return ink[top : top + height, left : left + width]
+
+
 def difference(one: Grey, other: Grey) -> float:
     """The mean distance of two pictures' pixels, as a share of their ink."""
     distance = np.abs(one.astype(int) - other.astype(int)).sum()
@@ -135,6 +141,66 @@ def test_a_digit_that_touches_the_border_is_whole() -> None:
     flag = slice(0, 8)
     assert apart[0].any()
     assert picture(paper(apart))[flag].sum() > 0.5 * picture(paper(ink))[flag].sum() > 0
+
+
+@pytest.mark.parametrize("text", list("0123456789"))
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom", "both"])
+def test_a_rule_that_the_digit_touches_is_left_out(text: str, side: str) -> None:
+    ink = drawn(text)
+    left, top, width, height = cv2.boundingRect(ink)
+    at = {"left": left, "right": left + width - 3, "top": top, "bottom": top + height - 3}
+    ruled = ink.copy()
+    for one in ("left", "bottom") if side == "both" else (side,):
+        place = slice(at[one], at[one] + 3)
+        ruled[(slice(None), place) if one in ("left", "right") else place] = 255
+    before, after = difference(picture(ink), glyph(ruled)), difference(picture(ink), picture(ruled))
+    assert after < before or after < 0.1
+    assert after < 0.45
+
+
+def penned(*strokes: list[tuple[float, float]], size: tuple[int, int] = (56, 76)) -> Grey:
+    """Strokes of 5 pixels, 255 on 0; corners are shares of the picture's width and height."""
+    ink = np.zeros(size[::-1], np.uint8)
+    for stroke in strokes:
+        corners = (np.array(stroke) * (np.array(size) - 1)).round().astype(np.int32)
+        cv2.polylines(ink, [corners], False, 255, 5, cv2.LINE_AA)
+    return ink
+
+
+STEMS = {
+    "1": [[(0, 0.35), (0.7, 0), (0.7, 1)]],
+    "4": [[(0.75, 1), (0.75, 0), (0, 0.65), (1, 0.65)]],
+    "open 4": [[(0.05, 0.2), (0, 0.6), (1, 0.55)], [(0.7, 0), (0.7, 1)]],
+    "9": [[(0.8, 0.4), (0.4, 0.55), (0, 0.3), (0.4, 0), (0.8, 0.2)], [(0.8, 0), (0.8, 1)]],
+    "E": [[(1, 0), (0.1, 0), (0.1, 1), (1, 1)], [(0.1, 0.5), (0.9, 0.5)]],
+    "H": [[(0.1, 0), (0.1, 1)], [(0.9, 0), (0.9, 1)], [(0.1, 0.5), (0.9, 0.5)]],
+    "K": [[(0.1, 0), (0.1, 1)], [(0.9, 0), (0.1, 0.5), (0.9, 1)]],
+}
+
+
+@pytest.mark.parametrize("letter", STEMS)
+def test_a_stem_is_no_rule(letter: str) -> None:
+    """Where its letter fills the picture, it runs from border to border as rules do."""
+    ink = penned(*STEMS[letter])
+    assert difference(glyph(ink), picture(paper(ink))) < 0.05
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_neighbour_that_is_cut_off_at_the_side_is_left_out(share: float) -> None:
+    three, eight = (trimmed(drawn(text)) for text in "38")
+    three = np.pad(three, ((0, 0), (14, 4)))
+    height, width = eight.shape
+    cut = np.zeros((height + 10, three.shape[1] + round(share * width)), np.uint8)
+    cut[5 : 5 + len(three), : three.shape[1]] = three
+    cut[5 : 5 + height, three.shape[1] :] = eight[:, : round(share * width)]
+    for turn in (slice(None), slice(None, None, -1)):  # from the right, from the left
+        assert difference(glyph(three[:, turn]), picture(paper(cut[:, turn]))) < 0.05
+
+
+def test_a_fives_flag_that_runs_out_of_the_picture_stays() -> None:
+    body = [(0.35, 0.3), (0.32, 0.55), (0.5, 0.55), (0.55, 0.75), (0.35, 0.9)]
+    ink = penned(body, [(0.48, 0.3), (1, 0.26)], size=(80, 80))
+    assert difference(glyph(ink), picture(paper(ink))) < 0.05
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (40, 40), (40, 40, 3), (40, 40, 4), (3000, 20)])
