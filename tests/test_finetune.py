@@ -242,26 +242,37 @@ def test_the_sign_test_is_that_of_a_coin() -> None:
     assert 0 < sign_test(900, 700) < 1e-6
 
 
-@pytest.mark.parametrize(
-    ("before", "after", "chance", "own", "worse"),
-    [
-        (10, 11, 0.5, True, True),
-        (10, 10, 0.6, True, False),
-        (10, 11, 0.5, False, False),
-        (10, 30, 0.001, False, True),
-        (30, 10, 1.0, False, False),
-    ],
-)
-def test_of_ones_own_any_more_mistakes_are_worse_of_others_more_than_luck(
-    before: int, after: int, chance: float, own: bool, worse: bool
-) -> None:
-    assert bool(worse_on([Compared("x", 100, before, after, chance, own)])) == worse
+OWN = Compared("own", 100, 20, 20, 0.5, own=True)  # and as many mistakes as before
+OTHER = Compared("other", 1000, 10, 10, 0.5, own=False)
+
+
+def test_of_ones_own_one_more_mistake_is_worse() -> None:
+    assert not worse_on([OWN, OTHER], 0.3)
+    more = worse_on([replace(OWN, after=21), OTHER], 0.3)
+    assert more == "21 mistakes among 100 of own, where that one makes 20"
 
 
 def test_two_folders_of_ones_own_count_together() -> None:
-    one, other = Compared("x", 50, 5, 6, 0.5, True), Compared("y", 50, 9, 2, 0.9, True)
-    assert not worse_on([one, other])
-    assert "6 mistakes among 50 of x" in worse_on([one, replace(other, after=9)])
+    lost, won = replace(OWN, after=21), replace(OWN, source="too", after=18)
+    assert not worse_on([lost, won], 0.3)
+    assert "of own" in worse_on([lost, replace(won, after=20)], 0.3)
+
+
+@pytest.mark.parametrize(
+    ("after", "chance", "gained", "worse"),
+    [
+        (11, 0.5, 0, False),  # luck
+        (20, 0.01, 0, True),
+        (20, 0.01, 2, True),  # 1 point lost here, 2 gained there
+        (20, 0.01, 5, False),
+        (5, 1.0, 0, False),
+    ],
+)
+def test_elsewhere_luck_is_forgiven_and_a_little_for_what_is_gained(
+    after: int, chance: float, gained: int, worse: bool
+) -> None:
+    both = [replace(OWN, after=20 - gained), replace(OTHER, after=after, chance=chance)]
+    assert bool(worse_on(both, price=0.3)) == worse
 
 
 def test_the_command_refuses_with_6_and_one_sentence(

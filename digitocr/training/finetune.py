@@ -76,10 +76,9 @@ def run_finetuning(
         Nothing is downloaded.
     force: take the new model even where it reads worse.
 
-    Raises ModelError where the parent cannot be used, and where the new model makes more
-    mistakes on the user's digits than the old one, or on another source more than luck
-    explains: then no model is written as ``output``, but beside it as ``.refused``. Else as
-    ``run_training``.
+    Raises ModelError where the parent cannot be used, and where the new model reads worse
+    by ``worse_on``: then none is written as ``output``, but beside it as ``.refused``. Else
+    as ``run_training``.
     """
     if not data and not negatives:
         raise UsageError("there is nothing to go on with: give digits by --data")
@@ -97,7 +96,8 @@ def run_finetuning(
     checkpoint, mark = checkpoint_of(output), mark_of(recipe, corpus, seed, sha256)
     train_on(loop, corpus, checkpoint, mark, Clock(report, recipe.schedule.epochs), report)
     compared = _compare(corpus, before, _right(loop, corpus))
-    said = _said(parent, old, sha256, compared, force)
+    worse = worse_on(compared, recipe.finetune.price)
+    said = _said(parent, old, sha256, compared, worse, force)
     header = header_of(loop, corpus, {"parent": said}, old.temperature)
     # What goes on from the new model rehearses all that its parent did, not a tenth of a tenth.
     header = replace(header, recipe=asdict(whole))
@@ -105,7 +105,7 @@ def run_finetuning(
     checkpoint.unlink(missing_ok=True)
     if said["refused"]:
         raise ModelError(
-            f"the new model reads worse than {parent.name}: {worse_on(compared)}; it is kept as "
+            f"the new model reads worse than {parent.name}: {worse}; it is kept as "
             f"{trained.model.name}, and --force takes it all the same"
         )
     report(str(said["verdict"]))
@@ -205,15 +205,25 @@ def sign_test(lost: int, won: int) -> float:
     return float(ways / 2**both)
 
 
-def worse_on(compared: Sequence[Compared]) -> str:
-    """Where the new model reads worse, in words; empty where it does not."""
+def worse_on(compared: Sequence[Compared], price: float) -> str:
+    """Where the new model reads worse, in words; empty where it does not.
+
+    Of the user's sources together, one more mistake is worse. Another source is read worse
+    where luck does not explain it, and where more is lost than ``price`` times the share
+    of the user's that is gained: what they bring is unlike the rest, or they would not
+    bring it, and a model that learns it may pay a little for it elsewhere.
+    """
     own = [one for one in compared if one.own]
+    gained = sum(one.before - one.after for one in own)
+    allowed = price * max(gained, 0) / max(sum(one.samples for one in own), 1)
     worse = [
         one
         for one in compared
-        if not one.own and one.after > one.before and one.chance < _BY_CHANCE
+        if not one.own
+        and one.chance < _BY_CHANCE
+        and one.after - one.before > allowed * one.samples
     ]
-    if sum(one.after for one in own) > sum(one.before for one in own):
+    if gained < 0:
         worse = [one for one in own if one.after > one.before] + worse
     return " and ".join(
         f"{one.after} mistakes among {one.samples} of {one.source}, where that one makes "
@@ -229,14 +239,18 @@ def _verdict(compared: Sequence[Compared], worse: str, force: bool) -> str:
         return f"The new model reads worse: {worse}. {end}"
     if not compared:
         return "Nothing was kept back to compare the two models on."
-    return "The new model reads no worse than the one it was made from."
+    return "The new model reads no worse than the one it was made from, all in all."
 
 
 def _said(
-    path: Path, old: Header, sha256: str, compared: Sequence[Compared], force: bool
+    path: Path,
+    old: Header,
+    sha256: str,
+    compared: Sequence[Compared],
+    worse: str,
+    force: bool,
 ) -> dict[str, Any]:
     """What the new model's header says of the old one."""
-    worse = worse_on(compared)
     return {
         "name": path.stem,
         "sha256": sha256,

@@ -89,6 +89,7 @@ class FinetuneOptions:
     rehearsal: float = 0.1  # of what the recipe trains on, mixed in: else it is forgotten
     times: int = 8  # at most, that each of the user's samples is seen in an epoch
     kept_back: float = 0.2  # of the user's writers, or samples, to compare both models on
+    price: float = 0.33  # points that any other source may lose for a point gained on theirs
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ def _checked(recipe: TrainRecipe, where: str) -> TrainRecipe:
         "finetune: rate must be above 0": finetune.rate > 0,
         "finetune: rehearsal must be from 0 to 1": 0 <= finetune.rehearsal <= 1,
         "finetune: kept_back must be from 0 to below 1": 0 <= finetune.kept_back < 1,
+        "finetune: price must be 0 or more": finetune.price >= 0,
     }
     for demand, met in demands.items():
         if not met:
