@@ -6,8 +6,10 @@ import functools
 import json
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_IMPORT_SECONDS = 0.05  # until a signal that came within an import is looked at again
 _INPUT = click.Path(path_type=Path)
 
 
@@ -53,11 +56,29 @@ class _Stopped(BaseException):
         self.signal = number
 
 
-def _stop(number: int, _: object) -> NoReturn:
-    """End the run in order; what follows the first signal must not disturb that."""
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End the run in order; what follows the first signal must not disturb that.
+
+    Out of the middle of an import the end would come as another error, or not at all: it
+    waits until the import is done.
+    """
+    if _importing(frame):
+        again = threading.Timer(_IMPORT_SECONDS, signal.raise_signal, [number])
+        again.daemon = True
+        again.start()
+        return
     for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)
     raise _Stopped(number)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether a frame runs within an import."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _reads_pages(command: Callable[..., Any]) -> Callable[..., Any]:
