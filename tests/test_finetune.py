@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -204,6 +205,21 @@ def test_the_temperature_is_kept_where_little_is_kept_back(
     output = tmp_path / "new.safetensors"
     done = run_finetuning(tmp_path / "old.safetensors", output, [own], epochs=1, force=True)
     assert (done.header.temperature == 4.5) == kept
+
+
+@pytest.mark.parametrize("hold_back", [True, False])
+def test_no_temperature_is_fitted_to_what_the_old_model_has_seen(
+    own: Path, tmp_path: Path, write_mnist: Callable[..., None], hold_back: bool
+) -> None:
+    write_mnist(tmp_path / "mnist", draw_printed(2000, seed=1))
+    text = f"hold_back = {str(hold_back).lower()}\ntemperature = 4.5\n" + RECIPE
+    recipe = write_recipe(tmp_path, text)
+    mnist = tmp_path / "mnist"
+    old = run_training(recipe, tmp_path / "old.safetensors", mnist=mnist, epochs=0).model
+    header = tuned(old, own, mnist, tmp_path, epochs=0).header
+    assert (header.temperature == 4.5) == (not hold_back)
+    card = (tmp_path / "new.md").read_text()
+    assert ("has seen these very samples" in card) == (not hold_back)
 
 
 def test_an_interrupted_one_goes_on_to_the_same_model(

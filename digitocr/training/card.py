@@ -90,7 +90,7 @@ def _scores(scores: Mapping[str, Mapping[str, object]]) -> str:
     """What was scored on the data kept back."""
     if not scores:
         return "Nothing was kept back."
-    return "On what was kept back, of which nothing was trained on:\n\n" + scores_table(scores)
+    return "On what was kept back from this training:\n\n" + scores_table(scores)
 
 
 def _parent(parent: Mapping[str, Any]) -> str:

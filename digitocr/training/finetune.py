@@ -98,7 +98,8 @@ def run_finetuning(
     compared = _compare(corpus, before, _right(loop, corpus))
     worse = worse_on(compared, recipe.finetune.price)
     said = _said(parent, old, sha256, compared, worse, force)
-    header = header_of(loop, corpus, {"parent": said}, old.temperature)
+    seen = [one.source for one in compared if said["saw_them"] and not one.own]
+    header = header_of(loop, corpus, {"parent": said}, old.temperature, seen)
     # What goes on from the new model rehearses all that its parent did, not a tenth of a tenth.
     header = replace(header, recipe=asdict(whole))
     trained = _written(loop, corpus, header, output, refused=said["refused"])

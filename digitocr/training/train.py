@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,12 +121,21 @@ def checkpoint_of(output: Path) -> Path:
 
 
 def header_of(
-    loop: Loop, corpus: Corpus, more: Mapping[str, Any] | None = None, temperature: float = 1.0
+    loop: Loop,
+    corpus: Corpus,
+    more: Mapping[str, Any] | None = None,
+    temperature: float = 1.0,
+    seen: Collection[str] = (),
 ) -> Header:
-    """What the model file says. more: of the training. temperature: where the recipe gives
-    none and too little is kept back to fit one."""
+    """What the model file says.
+
+    more: of the training. temperature: where the recipe gives none and too little is kept
+        back to fit one. seen: the sources that do not count for that, since the weights
+        were trained on them before.
+    """
     raw = {name: raw_scores(loop, part) for name, part in corpus.validation.items()}
-    temperature = loop.recipe.temperature or _temperature(raw, corpus.validation, temperature)
+    unseen = {name: part for name, part in corpus.validation.items() if name not in seen}
+    temperature = loop.recipe.temperature or _temperature(raw, unseen, temperature)
     training = {
         "seed": loop.seed,
         "epochs": loop.epoch,
@@ -174,7 +183,7 @@ def _temperature(
         return float(np.exp(np.mean(np.log(fitted))))
     together = joined(parts.values())
     if len(together) >= _ENOUGH:
-        return fit_temperature(np.concatenate(list(raw.values())), together.labels)
+        return fit_temperature(np.concatenate([raw[name] for name in parts]), together.labels)
     return otherwise
 
 
