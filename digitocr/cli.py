@@ -311,6 +311,7 @@ def train(
 ) -> int:
     """Train a recogniser; an interrupted training goes on where it was."""
     from digitocr.resources import find_model, find_pipeline
+    from digitocr.training.order import Order
 
     if output.suffix != ".safetensors":
         raise UsageError(f"the model {output} must end in .safetensors")
@@ -318,34 +319,31 @@ def train(
         raise UsageError("choose one of --seeds, --folds and --from")
     if force and not parent:
         raise UsageError("--force goes with --from")
-    name = recipe or (None if parent else "train-digits")
-    order: dict[str, Any] = {
-        "recipe_path": find_pipeline(name) if name else None,
-        "output": output,
-        "data": data,
-        "negatives": negatives,
-        "seed": seed,
-        "epochs": epochs,
-        "device": device,
-        "mnist": mnist,
-        "report": run.note,
-    }
-    if seeds:
+    order = Order(
+        recipe_path=find_pipeline(recipe) if recipe else None,
+        data=data,
+        negatives=negatives,
+        seed=seed,
+        epochs=epochs,
+        device=device,
+        mnist=mnist,
+    )
+    if seeds:  # what is imported below loads torch
         from digitocr.training.rounds import run_seeds
 
-        _print(run_seeds(**order, count=seeds).table)
+        _print(run_seeds(order, output, seeds, report=run.note).table)
     elif folds:
         from digitocr.training.rounds import run_folds
 
-        _print(run_folds(**order, count=folds).table)
+        _print(run_folds(order, output, folds, report=run.note).table)
     elif parent:
         from digitocr.training.finetune import run_finetuning
 
-        run_finetuning(find_model(parent), force=force, **order)
+        run_finetuning(order, output, find_model(parent), force=force, report=run.note)
     else:
-        from digitocr.training.train import run_training  # loads torch
+        from digitocr.training.train import run_training
 
-        run_training(**order)
+        run_training(order, output, report=run.note)
     return run.status
 
 

@@ -19,6 +19,7 @@ from digitocr.training import material
 from digitocr.training.data import Samples
 from digitocr.training.draw import draw_printed
 from digitocr.training.finetune import Compared, run_finetuning, sign_test, worse_on
+from digitocr.training.order import Order
 from digitocr.training.train import Trained, run_training
 from digitocr.weights import read_model, write_model
 
@@ -67,7 +68,7 @@ def parent(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
             patch.setattr(f"digitocr.training.train.{name}", lambda *_: None)
         torch.set_num_threads(1)
         recipe = write_recipe(folder, RECIPE)
-        return run_training(recipe, folder / "old.safetensors", mnist=mnist).model
+        return run_training(Order(recipe, mnist=mnist), folder / "old.safetensors").model
 
 
 def write_digits(folder: Path, digits: Samples, writers: int = 0) -> Path:
@@ -85,9 +86,17 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_digits(tmp_path_factory.mktemp("digits") / "own", draw_printed(150, seed=8))
 
 
-def tuned(parent: Path, own: Path, mnist: Path, folder: Path, **more: object) -> Trained:
-    output = folder / "new.safetensors"
-    return run_finetuning(parent, output, [own], mnist=mnist, **more)  # type: ignore[arg-type]
+def tuned(
+    parent: Path,
+    own: Path,
+    mnist: Path,
+    folder: Path,
+    recipe: Path | None = None,
+    epochs: int | None = None,
+    **more: object,
+) -> Trained:
+    order = Order(recipe, (own,), epochs=epochs, mnist=mnist)
+    return run_finetuning(order, folder / "new.safetensors", parent, **more)  # type: ignore[arg-type]
 
 
 def test_a_users_digits_are_read_better_and_the_others_no_worse(
@@ -150,7 +159,7 @@ def test_a_model_that_reads_worse_is_refused(
     (tmp_path / "new.safetensors").write_bytes(b"an earlier one")
     ruinous = write_recipe(tmp_path, RUINOUS)
     with pytest.raises(ModelError, match=r"worse than old.safetensors: .* mnist") as caught:
-        tuned(parent, own, mnist, tmp_path, recipe_path=ruinous)
+        tuned(parent, own, mnist, tmp_path, recipe=ruinous)
     assert "\n" not in str(caught.value) and "--force" in str(caught.value)
     assert (tmp_path / "new.safetensors").read_bytes() == b"an earlier one"
     kept = tmp_path / "new.refused.safetensors"
@@ -161,7 +170,7 @@ def test_a_model_that_reads_worse_is_refused(
 
 def test_force_takes_it_all_the_same(parent: Path, own: Path, mnist: Path, tmp_path: Path) -> None:
     ruinous = write_recipe(tmp_path, RUINOUS)
-    done = tuned(parent, own, mnist, tmp_path, recipe_path=ruinous, force=True)
+    done = tuned(parent, own, mnist, tmp_path, recipe=ruinous, force=True)
     assert done.model == tmp_path / "new.safetensors"
     assert "taken by --force" in done.model.with_suffix(".md").read_text()
     assert not (tmp_path / "new.refused.safetensors").exists()
@@ -176,7 +185,7 @@ def test_without_mnist_it_goes_on_with_what_is_there(
     monkeypatch.setattr(material, "download_mnist", sabotage)
     lines: list[str] = []
     output = tmp_path / "new.safetensors"
-    done = run_finetuning(parent, output, [own], report=lines.append)
+    done = run_finetuning(Order(data=(own,)), output, parent, report=lines.append)
     assert any("leaving out MNIST" in line for line in lines)
     assert {one["source"] for one in done.corpus.listing} == {"own", "drawn-negatives"}
     (compared,) = done.header.training["parent"]["compared"]
@@ -185,7 +194,8 @@ def test_without_mnist_it_goes_on_with_what_is_there(
 
 def test_a_digits_only_model_goes_on_as_one(own: Path, mnist: Path, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, RECIPE.replace("[network]", "[network]\noutputs = 10"))
-    old = run_training(recipe, tmp_path / "old.safetensors", mnist=mnist, epochs=1).model
+    order = Order(recipe, mnist=mnist, epochs=1)
+    old = run_training(order, tmp_path / "old.safetensors").model
     new = tuned(old, own, mnist, tmp_path, epochs=1, force=True)
     assert new.header.outputs == 10
     assert (
@@ -203,7 +213,8 @@ def test_the_temperature_is_kept_where_little_is_kept_back(
     write_model(tmp_path / "old.safetensors", replace(header, temperature=4.5), weights)
     own = write_digits(tmp_path / "own", draw_printed(count, seed=8))
     output = tmp_path / "new.safetensors"
-    done = run_finetuning(tmp_path / "old.safetensors", output, [own], epochs=1, force=True)
+    order = Order(data=(own,), epochs=1)
+    done = run_finetuning(order, output, tmp_path / "old.safetensors", force=True)
     assert (done.header.temperature == 4.5) == kept
 
 
@@ -215,7 +226,8 @@ def test_no_temperature_is_fitted_to_what_the_old_model_has_seen(
     text = f"hold_back = {str(hold_back).lower()}\ntemperature = 4.5\n" + RECIPE
     recipe = write_recipe(tmp_path, text)
     mnist = tmp_path / "mnist"
-    old = run_training(recipe, tmp_path / "old.safetensors", mnist=mnist, epochs=0).model
+    order = Order(recipe, mnist=mnist, epochs=0)
+    old = run_training(order, tmp_path / "old.safetensors").model
     header = tuned(old, own, mnist, tmp_path, epochs=0).header
     assert (header.temperature == 4.5) == (not hold_back)
     card = (tmp_path / "new.md").read_text()
@@ -244,10 +256,11 @@ def test_nothing_to_go_on_with_and_nothing_to_go_on_from_are_told(
     parent: Path, own: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="--data"):
-        run_finetuning(parent, tmp_path / "new.safetensors")
-    (tmp_path / "old.safetensors").write_bytes(parent.read_bytes()[:-5])
+        run_finetuning(Order(), tmp_path / "new.safetensors", parent)
+    broken = tmp_path / "old.safetensors"
+    broken.write_bytes(parent.read_bytes()[:-5])
     with pytest.raises(ModelError, match="cut short"):
-        run_finetuning(tmp_path / "old.safetensors", tmp_path / "new.safetensors", [own])
+        run_finetuning(Order(data=(own,)), tmp_path / "new.safetensors", broken)
 
 
 def test_the_sign_test_is_that_of_a_coin() -> None:

@@ -29,6 +29,7 @@ from digitocr.training.options import (
     load_train_recipe,
     recipe_from,
 )
+from digitocr.training.order import Order
 from digitocr.training.rules import rate_at, start_as_he
 from digitocr.training.train import Trained, run_training
 from digitocr.weights import Header, read_model, write_model
@@ -52,10 +53,16 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def trained(mnist: Path, folder: Path, recipe: str = DIGITS_ALONE, **more: object) -> Trained:
+def trained(
+    mnist: Path,
+    folder: Path,
+    recipe: str = DIGITS_ALONE,
+    report: Callable[[str], None] = lambda line: None,
+    **more: object,
+) -> Trained:
     (folder / "train-mine.toml").write_text(recipe)
-    output = folder / "mine.safetensors"
-    return run_training(folder / "train-mine.toml", output, mnist=mnist, **more)  # type: ignore[arg-type]
+    order = Order(folder / "train-mine.toml", mnist=mnist, **more)  # type: ignore[arg-type]
+    return run_training(order, folder / "mine.safetensors", report=report)
 
 
 def corpus(recipe: TrainRecipe, digits: Samples, *own: Samples, seed: int = 0) -> Corpus:
@@ -81,14 +88,14 @@ def test_a_model_of_digits_alone_takes_nothing_for_none(mnist: Path, tmp_path: P
 def test_a_model_of_digits_alone_is_shown_no_others(mnist: Path, tmp_path: Path) -> None:
     own = write_folder(tmp_path / "own", draw_printed(20, seed=3))
     write_folder(own / "none", draw_negatives(20, 0, seed=3))
-    told = trained(mnist, tmp_path, data=[own])
+    told = trained(mnist, tmp_path, data=(own,))
     assert (told.corpus.training.labels < 10).all()
     assert {one["source"]: one["trained"] for one in told.corpus.listing} == {
         "mnist": 360,
         "own": 18,
     }
     with pytest.raises(UsageError, match="--negatives"):
-        trained(mnist, tmp_path, negatives=[own])
+        trained(mnist, tmp_path, negatives=(own,))
 
 
 @pytest.mark.parametrize("outputs", [5, 12])

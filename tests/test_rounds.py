@@ -16,9 +16,12 @@ from digitocr.cli import digitocr_command
 from digitocr.errors import UsageError
 from digitocr.training import rounds
 from digitocr.training.draw import draw_printed
+from digitocr.training.order import Order
 from digitocr.training.rounds import Rounds, run_folds, run_seeds
 from digitocr.training.train import run_training
 from digitocr.weights import read_model
+
+Report = Callable[[str], None]
 
 RECIPE = """
 augmented = false
@@ -47,12 +50,19 @@ def recipe(tmp_path: Path) -> Path:
     return file
 
 
-def seeds(recipe: Path, mnist: Path, count: int = 3, **more: object) -> Rounds:
-    return run_seeds(recipe, recipe.parent / "m.safetensors", count, mnist=mnist, **more)  # type: ignore[arg-type]
+def quiet(line: str) -> None:
+    """A report that nobody reads."""
 
 
-def folds(recipe: Path, mnist: Path, count: int = 4, **more: object) -> Rounds:
-    return run_folds(recipe, recipe.parent / "m.safetensors", count, mnist=mnist, **more)  # type: ignore[arg-type]
+def seeds(
+    recipe: Path, mnist: Path, count: int = 3, seed: int = 0, report: Report = quiet
+) -> Rounds:
+    order = Order(recipe, mnist=mnist, seed=seed)
+    return run_seeds(order, recipe.parent / "m.safetensors", count, report=report)
+
+
+def folds(recipe: Path, mnist: Path, count: int = 4) -> Rounds:
+    return run_folds(Order(recipe, mnist=mnist), recipe.parent / "m.safetensors", count)
 
 
 def test_seeds_leave_models_a_table_and_a_summary(recipe: Path, mnist: Path) -> None:
@@ -77,7 +87,7 @@ def test_one_of_several_is_the_model_it_would_be_alone(
     recipe: Path, mnist: Path, tmp_path: Path
 ) -> None:
     done = seeds(recipe, mnist)
-    alone = run_training(recipe, tmp_path / "alone.safetensors", seed=1, mnist=mnist)
+    alone = run_training(Order(recipe, seed=1, mnist=mnist), tmp_path / "alone.safetensors")
     assert alone.model.read_bytes() == done.models[1].read_bytes()
 
 

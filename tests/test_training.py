@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,8 @@ from digitocr.training.calibrate import calibration_error, fit_temperature, soft
 from digitocr.training.data import read_folder, read_idx, read_mnist, read_path
 from digitocr.training.draw import draw_negatives, draw_printed, spoil
 from digitocr.training.options import load_train_recipe
-from digitocr.training.train import run_training
+from digitocr.training.order import Order
+from digitocr.training.train import recipe_of, run_training
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -54,8 +56,12 @@ def small(tmp_path_factory: pytest.TempPathFactory, mnist: Path) -> Path:
     return folder
 
 
+def ordered(small: Path, **more: object) -> Order:
+    return Order(small / "train-small.toml", mnist=small / "mnist", **more)  # type: ignore[arg-type]
+
+
 def train(small: Path, output: Path, **more: object) -> Path:
-    run_training(small / "train-small.toml", output, mnist=small / "mnist", **more)  # type: ignore[arg-type]
+    run_training(ordered(small, **more), output)
     return output
 
 
@@ -93,9 +99,9 @@ def test_an_interrupted_training_goes_on_to_the_same_model(
 
     output = tmp_path / "small.safetensors"
     with pytest.raises(KeyboardInterrupt):
-        train(small, output, report=pull_the_plug)
+        run_training(ordered(small), output, report=pull_the_plug)
     assert not output.exists()
-    train(small, output, report=lines.append)
+    run_training(ordered(small), output, report=lines.append)
     assert "going on after epoch 1" in lines
     assert output.read_bytes() == model.read_bytes()
     assert not output.with_name("small.safetensors.checkpoint").exists()
@@ -105,7 +111,7 @@ def test_a_checkpoint_of_another_training_is_not_taken_up(small: Path, tmp_path:
     lines: list[str] = []
     output = tmp_path / "small.safetensors"
     output.with_name("small.safetensors.checkpoint").write_bytes(b"something else")
-    train(small, output, epochs=1, report=lines.append)
+    run_training(ordered(small, epochs=1), output, report=lines.append)
     assert not any("going on" in line for line in lines)
     kept = list(tmp_path.glob("small.safetensors.checkpoint.*"))
     assert [path.read_bytes() for path in kept] == [b"something else"]
@@ -119,14 +125,8 @@ def test_a_users_own_folders_join_in(small: Path, tmp_path: Path) -> None:
     (tmp_path / "dirt").mkdir()
     for place, one in enumerate(draw_negatives(10, 0, seed=3).pictures):
         cv2.imwrite(str(tmp_path / "dirt" / f"{place}.png"), one)
-    trained = run_training(
-        small / "train-small.toml",
-        tmp_path / "m.safetensors",
-        data=[tmp_path / "own"],
-        negatives=[tmp_path / "dirt"],
-        mnist=small / "mnist",
-        epochs=1,
-    )
+    order = ordered(small, data=(tmp_path / "own",), negatives=(tmp_path / "dirt",), epochs=1)
+    trained = run_training(order, tmp_path / "m.safetensors")
     names = {str(one["source"]): one for one in trained.corpus.listing}
     assert names["own"]["trained"] == 18 and names["own"]["validated"] == 2
     assert names["dirt"]["trained"] == 9 and names["dirt"]["validated"] == 1
@@ -140,9 +140,8 @@ def test_no_writer_is_on_both_sides(
     rows += [f"train,{k},0,0,w{k // 10}" for k in range(200)]
     listing = gzip.compress("\n".join(rows).encode())
     (tmp_path / "mnist" / "writers.csv.gz").write_bytes(listing)
-    trained = run_training(
-        small / "train-small.toml", tmp_path / "m.safetensors", mnist=tmp_path / "mnist", epochs=0
-    )
+    order = Order(small / "train-small.toml", mnist=tmp_path / "mnist", epochs=0)
+    trained = run_training(order, tmp_path / "m.safetensors")
     held_back = set(trained.corpus.validation["mnist"].writers)
     assert len(held_back) == 2
     assert held_back.isdisjoint(trained.corpus.training.writers)
@@ -150,9 +149,8 @@ def test_no_writer_is_on_both_sides(
 
 def test_the_last_training_holds_nothing_back(small: Path, tmp_path: Path) -> None:
     (tmp_path / "train-x.toml").write_text("hold_back = false\ntemperature = 1.3\n" + RECIPE)
-    trained = run_training(
-        tmp_path / "train-x.toml", tmp_path / "m.safetensors", mnist=small / "mnist", epochs=0
-    )
+    order = Order(tmp_path / "train-x.toml", mnist=small / "mnist", epochs=0)
+    trained = run_training(order, tmp_path / "m.safetensors")
     assert not trained.corpus.validation
     assert (trained.corpus.training.labels < 10).sum() == 400
     assert trained.header.temperature == 1.3
@@ -177,7 +175,7 @@ def test_a_mistake_in_a_recipe_is_named(tmp_path: Path, text: str, complaint: st
 def test_an_unknown_network_is_refused(small: Path, tmp_path: Path) -> None:
     (tmp_path / "train-x.toml").write_text("[network]\nlayers = ['magic']")
     with pytest.raises(PipelineError, match="no layer 'magic'"):
-        run_training(tmp_path / "train-x.toml", tmp_path / "m", mnist=small / "mnist")
+        run_training(Order(tmp_path / "train-x.toml", mnist=small / "mnist"), tmp_path / "m")
 
 
 def test_shipped_recipes_are_valid() -> None:
@@ -185,6 +183,14 @@ def test_shipped_recipes_are_valid() -> None:
     assert recipes
     for recipe in recipes:
         load_train_recipe(recipe)
+
+
+def test_an_order_that_names_no_recipe_is_of_the_shipped_one() -> None:
+    shipped = load_train_recipe(ROOT / "pipelines" / "train-digits.toml")
+    assert recipe_of(Order()) == shipped
+    short = recipe_of(Order(epochs=3))
+    assert short.schedule.epochs == 3
+    assert replace(short, schedule=shipped.schedule) == shipped
 
 
 def test_missing_and_damaged_data_are_named(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from digitocr.training.options import (
     load_train_recipe,
     recipe_from,
 )
+from digitocr.training.order import Order
 from digitocr.training.train import Trained, checkpoint_of, header_of, write_all
 from digitocr.weights import Header, read_model
 
@@ -54,46 +55,38 @@ class Compared:
 
 
 def run_finetuning(
-    parent: Path,
+    order: Order,
     output: Path,
-    data: Sequence[Path] = (),
-    negatives: Sequence[Path] = (),
-    seed: int = 0,
-    epochs: int | None = None,
-    device: str = "auto",
-    mnist: Path | None = None,
-    recipe_path: Path | None = None,
+    parent: Path,
+    *,
     force: bool = False,
     report: Report = lambda line: None,
 ) -> Trained:
     """Go on with a model's weights on a user's digits; see ``train.run_training``.
 
-    parent: the model file to go on from. output: the new one's.
-    data, negatives: the user's; at least one folder. A part is kept back, by writer where
-        writers are known, and both models are compared on it.
-    recipe_path: in place of the recipe in the model's header. Of its data, what is at hand
-        is mixed in, so that it is not forgotten, and what it keeps back is compared on.
-        Nothing is downloaded.
+    order: its data and negatives are the user's; at least one folder. A part is kept back,
+        by writer where writers are known, and both models are compared on it. Of the
+        recipe's data, what is at hand is mixed in, so that it is not forgotten, and what
+        it keeps back is compared on. Nothing is downloaded.
+    output: the new model's file. parent: that of the one to go on from.
     force: take the new model even where it reads worse.
+    report: gets a line of progress now and then.
 
     Raises ModelError where the parent cannot be used, and where the new model reads worse
     by ``worse_on``: then none is written as ``output``, but beside it as ``.refused``. Else
     as ``run_training``.
     """
-    if not data and not negatives:
+    if not order.data and not order.negatives:
         raise UsageError("there is nothing to go on with: give digits by --data")
     Classifier.load(parent, "cpu")  # refuses what cannot be used
     old, weights, sha256 = read_model(parent)
-    whole = _whole_recipe(old, parent, recipe_path, epochs)
+    whole = _whole_recipe(old, parent, order)
     recipe = _gentle(whole)
-    material = read_material(recipe, data, negatives, mnist, report, at_hand=True)
-    kept_back = recipe.finetune.kept_back
-    parts = parted(material, recipe, seed, report, own_share=kept_back)
-    corpus = corpus_of(_mixed(parts, recipe, seed))
-    loop = start(recipe, seed, device)
+    corpus = _corpus(order, recipe, report)
+    loop = start(recipe, order.seed, order.device)
     loop.net.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     before = _right(loop, corpus)
-    checkpoint, mark = checkpoint_of(output), mark_of(recipe, corpus, seed, sha256)
+    checkpoint, mark = checkpoint_of(output), mark_of(recipe, corpus, order.seed, sha256)
     train_on(loop, corpus, checkpoint, mark, Clock(report, recipe.schedule.epochs), report)
     compared = _compare(corpus, before, _right(loop, corpus))
     worse = worse_on(compared, recipe.finetune.price)
@@ -119,8 +112,9 @@ def _written(loop: Loop, corpus: Corpus, header: Header, output: Path, *, refuse
     return write_all(loop, corpus, header, aside if refused else output)
 
 
-def _whole_recipe(old: Header, parent: Path, given: Path | None, epochs: int | None) -> TrainRecipe:
+def _whole_recipe(old: Header, parent: Path, order: Order) -> TrainRecipe:
     """The recipe of the model, or another, for its network."""
+    given, epochs = order.recipe_path, order.epochs
     recipe = load_train_recipe(given) if given else recipe_from(old.recipe, str(parent))
     outputs: Literal[11, 10] = 11 if old.outputs == 11 else 10
     network = replace(recipe.network, layers=old.layers, outputs=outputs)
@@ -149,6 +143,14 @@ def _gentle(recipe: TrainRecipe) -> TrainRecipe:
         schedule=schedule,
         drawn=DrawnOptions(**drawn),
     )
+
+
+def _corpus(order: Order, recipe: TrainRecipe, report: Report) -> Corpus:
+    """The user's digits and what is at hand of the recipe's."""
+    material = read_material(recipe, order.data, order.negatives, order.mnist, report, at_hand=True)
+    kept_back = recipe.finetune.kept_back
+    parts = parted(material, recipe, order.seed, report, own_share=kept_back)
+    return corpus_of(_mixed(parts, recipe, order.seed))
 
 
 def _mixed(parts: Sequence[Part], recipe: TrainRecipe, seed: int) -> list[Part]:

@@ -6,11 +6,10 @@ several tells how much of it is luck.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from digitocr.training.corpus import Fold, corpus_of, parted
 from digitocr.training.loop import Clock
 from digitocr.training.material import Material, files_of, find_mnist, read_material
 from digitocr.training.options import TrainRecipe
+from digitocr.training.order import Order
 from digitocr.training.train import recipe_of, train_model
 
 __all__ = ["Rounds", "run_folds", "run_seeds"]
@@ -45,59 +45,30 @@ class Rounds:
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """One of the trainings. name: what its files are called by."""
+    """One of the trainings. name: what its files are called by. order: with its own seed."""
 
     name: str
-    seed: int
+    order: Order
     fold: Fold | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What all of the trainings have in common."""
-
-    recipe: TrainRecipe
-    data: tuple[Path, ...]
-    negatives: tuple[Path, ...]
-    mnist: Path
-    device: str
-
-
 def run_seeds(
-    recipe_path: Path,
-    output: Path,
-    count: int,
-    data: Sequence[Path] = (),
-    negatives: Sequence[Path] = (),
-    seed: int = 0,
-    epochs: int | None = None,
-    device: str = "auto",
-    mnist: Path | None = None,
-    report: Report = lambda line: None,
+    order: Order, output: Path, count: int, *, report: Report = lambda line: None
 ) -> Rounds:
-    """Train ``count`` times, with the seeds from ``seed`` on, on the same data.
+    """Train ``count`` times, with the seeds from the ordered one on, on the same data.
 
     Of ``mine.safetensors`` as output, the models are ``mine-seed0.safetensors`` and so on,
     each with its card and pictures, and ``mine-seeds.json`` and ``mine-seeds.md`` hold the
     scores of all. A training that is finished is not done again while its model and the
     data are as they were. For the rest see ``train.run_training``.
     """
-    rounds = [_Round(f"seed{one}", one) for one in range(seed, seed + count)]
-    order = _order(recipe_path, data, negatives, epochs, device, mnist, report)
+    seeds = range(order.seed, order.seed + count)
+    rounds = [_Round(f"seed{seed}", replace(order, seed=seed)) for seed in seeds]
     return _run(rounds, "seeds", order, output, report)
 
 
 def run_folds(
-    recipe_path: Path,
-    output: Path,
-    count: int,
-    data: Sequence[Path] = (),
-    negatives: Sequence[Path] = (),
-    seed: int = 0,
-    epochs: int | None = None,
-    device: str = "auto",
-    mnist: Path | None = None,
-    report: Report = lambda line: None,
+    order: Order, output: Path, count: int, *, report: Report = lambda line: None
 ) -> Rounds:
     """Cross-validate: train ``count`` times, each time with another fold kept back.
 
@@ -107,72 +78,58 @@ def run_folds(
     ``mine-folds.json`` and ``mine-folds.md``; else as ``run_seeds``. Raises UsageError
     where there are fewer writers, or digits, than folds.
     """
-    rounds = [_Round(f"fold{one}", seed, Fold(one, count)) for one in range(1, count + 1)]
-    order = _order(recipe_path, data, negatives, epochs, device, mnist, report)
+    folds = [Fold(number, count) for number in range(1, count + 1)]
+    rounds = [_Round(f"fold{fold.number}", order, fold) for fold in folds]
     return _run(rounds, "folds", order, output, report)
 
 
-def _order(
-    recipe_path: Path,
-    data: Sequence[Path],
-    negatives: Sequence[Path],
-    epochs: int | None,
-    device: str,
-    mnist: Path | None,
-    report: Report,
-) -> _Order:
-    """What is trained, on what."""
-    recipe = recipe_of(recipe_path, epochs)
-    place = mnist or find_mnist(recipe, report)
-    return _Order(recipe, tuple(data), tuple(negatives), place, device)
-
-
-def _run(
-    rounds: Sequence[_Round], kind: str, order: _Order, output: Path, report: Report
-) -> Rounds:
+def _run(rounds: Sequence[_Round], kind: str, order: Order, output: Path, report: Report) -> Rounds:
     """Train one after the other what is not trained yet, and keep the scores after each."""
+    recipe = recipe_of(order)
+    mnist = order.mnist or find_mnist(recipe, report)
     file = output.with_name(f"{output.stem}-{kind}.json")
     models = [output.with_name(f"{output.stem}-{one.name}{output.suffix}") for one in rounds]
-    files = files_of(order.recipe, order.data, order.negatives, order.mnist)
-    marks = [_mark(one, order, files) for one in rounds]
+    files = files_of(recipe, order.data, order.negatives, mnist)
+    marks = [_mark(one, recipe, files) for one in rounds]
     entries = _finished(file, dict(zip(marks, models, strict=True)))
-    epochs = order.recipe.schedule.epochs
-    clock = Clock(report, epochs * (len(rounds) - len(entries)))
+    clock = Clock(report, recipe.schedule.epochs * (len(rounds) - len(entries)))
     material: Material | None = None
     for number, (one, mark, model) in enumerate(zip(rounds, marks, models, strict=True), 1):
         if mark in entries:
             report(f"{one.name} is trained already")
             continue
         clock.title = f"{one.name} ({number} of {len(rounds)}), "
-        material = material or _read(order, report)
-        entries[mark] = _train(one, order, material, model, clock, report) | {"order": mark}
-        _write(_summed_up([entries[one] for one in marks if one in entries], kind, order), file)
-    summary = _summed_up([entries[mark] for mark in marks], kind, order)
+        if material is None:
+            material = read_material(recipe, order.data, order.negatives, mnist, report)
+        entries[mark] = _train(one, recipe, material, model, clock, report) | {"order": mark}
+        _write(_summed_up([entries[one] for one in marks if one in entries], kind, recipe), file)
+    summary = _summed_up([entries[mark] for mark in marks], kind, recipe)
     _write(summary, file)
     return Rounds(tuple(models), summary, _table(summary))
 
 
-def _read(order: _Order, report: Report) -> Material:
-    """What all trainings part, read once."""
-    return read_material(order.recipe, order.data, order.negatives, order.mnist, report)
-
-
 def _train(
-    one: _Round, order: _Order, material: Material, model: Path, clock: Clock, report: Report
+    one: _Round,
+    recipe: TrainRecipe,
+    material: Material,
+    model: Path,
+    clock: Clock,
+    report: Report,
 ) -> Entry:
     """One training, and what the summary says of it."""
-    corpus = corpus_of(parted(material, order.recipe, one.seed, report, fold=one.fold))
-    trained = train_model(order.recipe, corpus, model, one.seed, order.device, clock, report)
+    seed, device = one.order.seed, one.order.device
+    corpus = corpus_of(parted(material, recipe, seed, report, fold=one.fold))
+    trained = train_model(recipe, corpus, model, seed, device, clock, report)
     return {
         "name": one.name,
         "model": model.name,
         "sha256": _sha256(model),
-        "seed": one.seed,
+        "seed": seed,
         "scores": trained.header.training["scores"],
     }
 
 
-def _summed_up(entries: Sequence[Entry], kind: str, order: _Order) -> dict[str, Any]:
+def _summed_up(entries: Sequence[Entry], kind: str, recipe: TrainRecipe) -> dict[str, Any]:
     """The trainings with mean and standard deviation of each score on each source."""
     values: dict[str, dict[str, list[float]]] = {}
     for entry in entries:
@@ -188,7 +145,7 @@ def _summed_up(entries: Sequence[Entry], kind: str, order: _Order) -> dict[str, 
         for source, scores in values.items()
     }
     return {
-        "recipe": order.recipe.name,
+        "recipe": recipe.name,
         "by": kind,
         "models": list(entries),
         "mean": mean,
@@ -249,12 +206,11 @@ def _is_intact(model: Path, entry: Entry | None) -> bool:
     return entry is not None and model.is_file() and _sha256(model) == entry.get("sha256")
 
 
-def _mark(one: _Round, order: _Order, files: Sequence[tuple[str, int, int]]) -> str:
+def _mark(one: _Round, recipe: TrainRecipe, files: Sequence[tuple[str, int, int]]) -> str:
     """A digest of all that one training depends on."""
-    fold = dataclasses.asdict(one.fold) if one.fold else None
+    order, fold = one.order, asdict(one.fold) if one.fold else None
     folders = [[str(path) for path in paths] for paths in (order.data, order.negatives)]
-    recipe = dataclasses.asdict(order.recipe)
-    settings = [recipe, one.seed, fold, folders, files, torch.__version__]
+    settings = [asdict(recipe), order.seed, fold, folders, files, torch.__version__]
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.mnist import NORMALIZATION
+from digitocr.resources import find_pipeline
 from digitocr.training.calibrate import fit_temperature, softmax
 from digitocr.training.card import write_card
 from digitocr.training.corpus import Corpus, corpus_of, parted
@@ -20,6 +21,7 @@ from digitocr.training.evaluate import scores_of
 from digitocr.training.loop import Clock, Loop, mark_of, raw_scores, start, train_on
 from digitocr.training.material import read_material
 from digitocr.training.options import TrainRecipe, load_train_recipe
+from digitocr.training.order import Order
 from digitocr.training.report import draw_curves, draw_report
 from digitocr.types import NOT_A_DIGIT
 from digitocr.weights import Header, write_model
@@ -34,6 +36,7 @@ __all__ = [
     "write_all",
 ]
 
+_USUAL = "train-digits"  # the recipe where none is named
 _ENOUGH = 200  # samples to fit a temperature to
 
 Report = Callable[[str], None]
@@ -55,45 +58,36 @@ class Trained:
     corpus: Corpus
 
 
-def run_training(
-    recipe_path: Path,
-    output: Path,
-    data: Sequence[Path] = (),
-    negatives: Sequence[Path] = (),
-    seed: int = 0,
-    epochs: int | None = None,
-    device: str = "auto",
-    mnist: Path | None = None,
-    report: Report = lambda line: None,
-) -> Trained:
+def run_training(order: Order, output: Path, *, report: Report = lambda line: None) -> Trained:
     """Train the recipe's network; write the model, its card and its pictures.
 
+    order: of each folder of its data, every tenth writer, or sample where writers are
+        unknown, is kept back to validate on.
     output: the model file to write. Beside it come its card (``.md``) and a folder
         ``<stem>-report`` of pictures. While the training runs, ``<output>.checkpoint``
         stands there, from which an interrupted training goes on with the same result.
-    data: digits besides the recipe's (IDX files, or a folder per class); every tenth
-        writer of each, or sample where writers are unknown, is kept back to validate on.
-    negatives: folders of pictures that are no digits.
-    epochs: in place of the recipe's.
-    mnist: a folder of MNIST's IDX files; else the recipe's, else a download.
     report: gets a line of progress now and then.
 
     Raises PipelineError for a mistake in the recipe, InputMissing and UsageError for data
-    that is not there or of no use, OutputError where the model cannot be written.
+    that is not there or of no use, ModelError where there is no such device, OutputError
+    where the model cannot be written.
     """
-    recipe = recipe_of(recipe_path, epochs)
-    material = read_material(recipe, data, negatives, mnist, report)
-    corpus = corpus_of(parted(material, recipe, seed, report))
+    recipe = recipe_of(order)
+    material = read_material(recipe, order.data, order.negatives, order.mnist, report)
+    corpus = corpus_of(parted(material, recipe, order.seed, report))
     clock = Clock(report, recipe.schedule.epochs)
-    return train_model(recipe, corpus, output, seed, device, clock, report)
+    return train_model(recipe, corpus, output, order.seed, order.device, clock, report)
 
 
-def recipe_of(path: Path, epochs: int | None) -> TrainRecipe:
-    """The recipe of a file, with another number of epochs where one is given."""
-    recipe = load_train_recipe(path)
-    if epochs is None:
+def recipe_of(order: Order) -> TrainRecipe:
+    """The recipe that is ordered, or the usual one, with the epochs that are.
+
+    Raises PipelineError where it is missing or has a mistake.
+    """
+    recipe = load_train_recipe(order.recipe_path or find_pipeline(_USUAL))
+    if order.epochs is None:
         return recipe
-    schedule = dataclasses.replace(recipe.schedule, epochs=epochs)
+    schedule = dataclasses.replace(recipe.schedule, epochs=order.epochs)
     return dataclasses.replace(recipe, schedule=schedule)
 
 
