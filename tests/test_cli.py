@@ -503,7 +503,7 @@ def pile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (signal.SIGINT, True, 0.5, 130),  # Ctrl-C goes to every process of the terminal
         (signal.SIGTERM, False, 0.5, 143),
-        (signal.SIGINT, True, None, 130),  # while torch is loaded
+        (signal.SIGINT, True, None, 130),  # while it is still starting
         (signal.SIGKILL, False, 0.5, -9),
     ],
 )
