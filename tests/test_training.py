@@ -20,6 +20,7 @@ from digitocr.training.data import read_folder, read_idx, read_mnist, read_path
 from digitocr.training.draw import draw_negatives, draw_printed, spoil
 from digitocr.training.options import load_train_recipe
 from digitocr.training.order import Order
+from digitocr.training.report import draw_curves
 from digitocr.training.train import recipe_of, run_training
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,6 +80,39 @@ def test_a_training_leaves_a_model_a_card_and_pictures(model: Path) -> None:
     card = model.with_suffix(".md").read_text()
     assert "mnist" in card and "CC BY-SA" in card and "residual 3" in card
     assert Classifier.load(model, "cpu").id.sha256 in card
+
+
+def drawn_curves(folder: Path, history: list[dict[str, float]]) -> np.ndarray:
+    draw_curves(history, folder / "curves.png")
+    return cv2.imread(str(folder / "curves.png"))
+
+
+def test_loss_and_accuracies_are_drawn_apart(tmp_path: Path) -> None:
+    history = [{"loss": 1 / k, "training": 1 - 0.1 / k, "mnist": 1 - 0.2 / k} for k in (1, 2, 4)]
+    before = drawn_curves(tmp_path, history)
+    middle = before.shape[1] * 4 // 10
+    loss = drawn_curves(tmp_path, [one | {"loss": 3.0} for one in history])
+    assert (loss[:, :middle] != before[:, :middle]).any()
+    assert np.array_equal(loss[:, middle:], before[:, middle:])
+    for source in ("training", "mnist"):
+        other = drawn_curves(tmp_path, [one | {source: 0.85} for one in history])
+        assert np.array_equal(other[:, :middle], before[:, :middle])
+        assert (other[:, middle:] != before[:, middle:]).any()
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [],
+        [{"loss": 2.0, "training": 0.0}],
+        [{"loss": float("nan"), "training": 1.0, "_$own$": 1.0}] * 2,
+        [{"loss": 2.0, "mnist": 0.0}, {"loss": 1.0, "training": 0.5, "mnist": 0.99999}],
+        [{"loss": 1.0, "training": 0.9} | {f"source {k}": 0.97 for k in range(30)}],
+    ],
+    ids=["no epoch", "all wrong", "all right", "not looked at before", "many"],
+)
+def test_curves_are_drawn_of_any_training(tmp_path: Path, history: list[dict[str, float]]) -> None:
+    assert (drawn_curves(tmp_path, history) < 255).any()
 
 
 def test_a_seed_gives_the_same_model_again(small: Path, model: Path, tmp_path: Path) -> None:

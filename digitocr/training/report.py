@@ -38,6 +38,10 @@ _INK, _GREY, _PALE, _RIGHT = "#1f3a5f", "#6b7280", "#eef0f3", "#dbe7f3"
 _ACROSS, _DOWN = 10, 6  # mistakes shown
 _PLACES = [*range(10), 10.5]  # of the classes; what is no digit, or refused, stands apart
 _LETTERS = 17  # of a name below a mistake
+_TRAINED_ON = "training"  # its column in a history
+_ACCURACIES: tuple[float, ...] = (
+    0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999, 1.0
+)  # fmt: skip
 _FINEST = 1e-4  # the least doubt and error that the reliability picture tells apart
 _COLUMNS = (
     Column("where"),
@@ -80,19 +84,89 @@ def _row(samples: Samples, answers: Answers, place: int) -> tuple[Cell, ...]:
 
 
 def draw_curves(history: Sequence[Mapping[str, float]], file: Path) -> None:
-    """Loss, and error on each validation source, per epoch, as a PNG. Raises OutputError."""
-    figure = _figure(10, 4)
-    left, right = figure.subplots(1, 2)
-    epochs = range(1, len(history) + 1)
-    left.plot(epochs, [one["loss"] for one in history], color=_INK)
-    left.set(xlabel="epoch", ylabel="training loss")
-    for name in sorted(set().union(*history) - {"loss"}) if history else []:
-        right.plot(epochs, [100 * (1 - one[name]) for one in history], label=name)
-    right.set(xlabel="epoch", ylabel="error on validation writers, %", yscale="log")
-    if history and len(history[0]) > 1:
-        right.legend()
-    figure.set_layout_engine("tight")
+    """Loss, and the accuracy on each source, per epoch, as a PNG. Raises OutputError.
+
+    history: as in ``train.Trained``. A source is what was kept back of it; the accuracy on
+        what was trained on is dashed.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    figure = _figure(11, 4.8)
+    left = figure.add_axes((0.06, 0.115, 0.34, 0.65))
+    right = figure.add_axes((0.49, 0.115, 0.325, 0.65))
+    left.plot(range(1, len(history) + 1), [one["loss"] for one in history], **_line("loss", 0))
+    left.set(ylabel="training loss")
+    left.set_ylim(bottom=0)
+    right.set(ylabel="said rightly")
+    if history:
+        _accuracy_curves(right, history)
+    for axes in (left, right):
+        axes.set(xlabel="epoch", xlim=(0.6, max(1, len(history)) + 0.4))
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        _calm(axes)
+    _head(figure, "How the training went", *_curve_lines(history))
     _save(figure, file)
+
+
+def _curve_lines(history: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
+    """What the curves are of."""
+    if not history:
+        return ("There was no epoch.",)
+    kept_back = history[-1].keys() - {"loss", _TRAINED_ON}
+    lines = "Lines: what was kept back." if kept_back else "Nothing was kept back."
+    return (
+        f"Left: the mean loss of each epoch, {history[-1]['loss']:.3f} in the last.",
+        f"Right: the share said rightly after it. {lines} Dashed: some of what was trained on.",
+    )
+
+
+def _accuracy_curves(axes: Axes, history: Sequence[Mapping[str, float]]) -> None:
+    """A line for each source, and its name and last accuracy behind the line's end."""
+    last = {name: share for name, share in history[-1].items() if name != "loss"}
+    names = sorted(last, key=lambda name: -last[name])
+    looks = {name: _line(name, number) for number, name in enumerate(last)}
+    for name in names:
+        # A training that was begun before all of them were looked at lacks some epochs.
+        known = [(epoch, one[name]) for epoch, one in enumerate(history, 1) if name in one]
+        epochs, shares = zip(*known, strict=True)
+        axes.plot(epochs, _stretched(np.array(shares)), **looks[name], clip_on=False)
+    bottom, top = _accuracy_axis(axes)
+    ends = (_stretched(np.array([last[name] for name in names])) - bottom) / (top - bottom)
+    for name, place in zip(names, _apart(ends, 0.06), strict=True):
+        axes.text(
+            1.02, place, f"{_short(name)}  {_percent(last[name])}", transform=axes.transAxes,
+            va="center", fontsize=9, color=looks[name]["color"], parse_math=False,
+        )  # fmt: skip
+
+
+def _line(name: str, number: int) -> dict[str, Any]:
+    """How a line is drawn: sources by their number, and what was trained on behind them."""
+    from matplotlib import colormaps
+
+    if name == _TRAINED_ON:
+        return {"color": _GREY, "linestyle": "--", "marker": ".", "linewidth": 1, "zorder": 1}
+    colour = _INK if name == "loss" else colormaps["Dark2"](number % 7)  # its eighth is grey
+    return {"color": colour, "marker": "o", "markersize": 3}
+
+
+def _accuracy_axis(axes: Axes) -> tuple[float, float]:
+    """Ticks around what is drawn, as even as factors of ten in doubt are; the axis' ends."""
+    ticks = _stretched(np.array(_ACCURACIES))
+    low, high = axes.dataLim.intervaly
+    first = min(int(np.searchsorted(ticks, low, "right")) - 1, len(ticks) - 2)
+    last = max(int(np.searchsorted(ticks, high)), first + 1)
+    shown = slice(first, last + 1)
+    axes.set_yticks(ticks[shown], [f"{100 * one:g} %" for one in _ACCURACIES[shown]])
+    axes.set_ylim(ticks[first], ticks[last])
+    return float(ticks[first]), float(ticks[last])
+
+
+def _apart(places: Floats, gap: float) -> Floats:
+    """Heights from 1 down to 0, moved so that neighbours stand the gap apart, or as far as
+    they can where so many do not fit."""
+    rows = np.arange(len(places)) * min(gap, 1 / max(1, len(places) - 1))
+    lowered = np.minimum.accumulate(places + rows) - rows
+    return np.asarray(np.maximum(lowered, rows[::-1]))
 
 
 def draw_report(samples: Samples, shares: Floats, folder: Path) -> None:
