@@ -263,7 +263,8 @@ def evaluate(
     multiple=True,
     type=_INPUT,
     metavar="DIR",
-    help="More digits: IDX files, or one folder for each class. May be given again.",
+    help="More digits: IDX files as MNIST's and EMNIST's, or one folder for each class. "
+    "May be given again.",
 )
 @click.option(
     "--negatives",

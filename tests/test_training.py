@@ -239,6 +239,37 @@ def test_missing_and_damaged_data_are_named(tmp_path: Path) -> None:
         read_idx(tmp_path / "x-images-idx3-ubyte")
 
 
+@pytest.mark.parametrize("split", ["digits", "mnist"])
+def test_digits_of_emnist_are_turned_upright(
+    tmp_path: Path, write_mnist: Callable[..., None], split: str
+) -> None:
+    digits = draw_printed(30, seed=1)
+    turned = replace(digits, pictures=digits.pictures.transpose(0, 2, 1))
+    write_mnist(tmp_path, turned, f"emnist-{split}-train")
+    found = read_path(tmp_path / f"emnist-{split}-train-images-idx3-ubyte.gz")
+    assert np.array_equal(found.pictures, digits.pictures)
+    assert np.array_equal(found.labels, digits.labels)
+
+
+def test_emnist_is_trained_and_scored_on_different_files(
+    small: Path, tmp_path: Path, write_mnist: Callable[..., None]
+) -> None:
+    write_mnist(tmp_path / "own", draw_printed(40, seed=1), "emnist-digits-train")
+    write_mnist(tmp_path / "own", draw_printed(30, seed=2), "emnist-digits-test")
+    assert len(read_path(tmp_path / "own")) == 30
+    trained = run_training(ordered(small, data=(tmp_path / "own",), epochs=0), tmp_path / "m")
+    (own,) = (one for one in trained.corpus.listing if one["source"] == "own")
+    assert (own["trained"], own["validated"]) == (36, 4)
+
+
+def test_letters_of_emnist_are_refused(tmp_path: Path, write_mnist: Callable[..., None]) -> None:
+    digits = draw_printed(30, seed=1)
+    letters = replace(digits, labels=np.arange(30) % 26 + 1)
+    write_mnist(tmp_path, letters, "emnist-letters-train")
+    with pytest.raises(UsageError, match="not of digits alone"):
+        read_path(tmp_path)
+
+
 def test_drawn_digits_and_dirt_are_pictures_with_labels() -> None:
     printed = draw_printed(30, seed=0)
     assert np.array_equal(np.bincount(printed.labels), [3] * 10)

@@ -11,6 +11,7 @@ import numpy as np
 from digitocr.errors import InputMissing, UsageError
 from digitocr.training.data import (
     Samples,
+    is_test,
     joined,
     read_folder,
     read_idx,
@@ -148,7 +149,7 @@ def _own(path: Path) -> Samples:
     files = [path] if path.is_file() else sorted(path.rglob("*images*idx3*"))
     if not files:
         return read_path(path)
-    once = {file.name.removesuffix(".gz"): file for file in files if "t10k" not in file.name}
+    once = {file.name.removesuffix(".gz"): file for file in files if not is_test(file)}
     if not once:
         raise UsageError(f"{path} holds a test set alone, which is never trained on")
     return joined([read_idx(file) for file in once.values()], path.name)
