@@ -7,11 +7,13 @@ names the valid ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from digitocr.options import load_options
+from digitocr.errors import PipelineError
+from digitocr.options import filled, load_options
 
 __all__ = [
     "AssembleOptions",
@@ -20,8 +22,14 @@ __all__ = [
     "ModelOptions",
     "Recipe",
     "SegmentOptions",
+    "ValueOptions",
+    "checked_value",
     "load_recipe",
+    "range_of",
 ]
+
+_CHECKABLE = ("number", "digits", "pattern")
+_MOST_DIGITS = 64  # of one number; the longest in use, of bank accounts, have 34 signs
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,25 @@ class AssembleOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class ValueOptions:
+    """What may stand in a field: separators are ``. , - / '`` as read on the paper."""
+
+    kind: Literal["number", "digits", "amount", "date", "time", "pattern"] = "number"
+    # number: any digits. The other kinds:
+    digits: str = ""  # of digits: how many, "9" or "5-8"
+    pattern: str = ""  # of a pattern: the regular expression that the whole text matches
+    decimals: int = 2  # of an amount, 0 to 4: how many digits follow its point, if one is written
+    point: Literal["written", "implied"] = "written"  # implied: the last ``decimals`` digits are
+    # decimals where no separator is written, as in boxes with a printed point
+    order: Literal["dmy", "mdy", "ymd"] = "dmy"  # of a date's day, month and year
+    years: str = ""  # of a date: only these, "1990-2035" or "2024"
+    hours: Literal[12, 24] = 24  # of a time: 01 to 12, or 00 to 23
+    check: Literal["", "luhn", "aba", "iso7064-97-10", "iso7064-11-10", "iso7064-11-2"] = (
+        ""  # of a number, of digits and of a pattern: what the check digits are computed by
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class LimitOptions:
     """What one document may cost before it is given up."""
 
@@ -93,6 +120,7 @@ class Recipe:
     segment: SegmentOptions = field(default_factory=SegmentOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     assemble: AssembleOptions = field(default_factory=AssembleOptions)
+    value: ValueOptions = field(default_factory=ValueOptions)
     limits: LimitOptions = field(default_factory=LimitOptions)
 
 
@@ -102,4 +130,49 @@ def load_recipe(path: Path) -> Recipe:
     Raises PipelineError where the file is missing, is no TOML, or has a key or a value
     that no stage knows.
     """
-    return load_options(Recipe, path, "pipeline file", name=path.stem)
+    recipe = load_options(Recipe, path, "pipeline file", name=path.stem)
+    checked_value(recipe.value, f"{path}: value")
+    return recipe
+
+
+def checked_value(options: ValueOptions, where: str) -> ValueOptions:
+    """The options, if they make sense; a pattern is only tried where the grammar is made.
+
+    where: what messages name as their place. Raises PipelineError.
+    """
+    filled(ValueOptions, asdict(options), where)  # types and choices, if no file was read
+    kind = options.kind
+    demands = {
+        "digits must say how many from 1 to 64, as in '9' or '5-8'": (
+            kind != "digits" or _within(options.digits, 1, _MOST_DIGITS)
+        ),
+        "digits needs kind = 'digits'": kind == "digits" or not options.digits,
+        "pattern must be a regular expression, as in '[0-9]{3}-[0-9]{4}'": (
+            kind != "pattern" or options.pattern != ""
+        ),
+        "pattern needs kind = 'pattern'": kind == "pattern" or not options.pattern,
+        "decimals must be from 0 to 4": 0 <= options.decimals <= 4,
+        "point = 'implied' needs kind = 'amount'": kind == "amount" or options.point == "written",
+        "years needs kind = 'date'": kind == "date" or not options.years,
+        "years must be from 1000 to 9999, as in '1990-2035' or '2024'": (
+            not options.years or _within(options.years, 1000, 9999)
+        ),
+        f"check needs kind = {', '.join(map(repr, _CHECKABLE))}": (
+            kind in _CHECKABLE or not options.check
+        ),
+    }
+    for demand, met in demands.items():
+        if not met:
+            raise PipelineError(f"{where}: {demand}")
+    return options
+
+
+def range_of(text: str) -> tuple[int, int] | None:
+    """The least and the most of a range as ``digits`` and ``years`` say it, None for no range."""
+    found = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", text)
+    return (int(found[1]), int(found[2] or found[1])) if found else None
+
+
+def _within(text: str, least: int, most: int) -> bool:
+    span = range_of(text)
+    return span is not None and least <= span[0] <= span[1] <= most
