@@ -97,9 +97,8 @@ class ValueOptions:
     order: Literal["dmy", "mdy", "ymd"] = "dmy"  # of a date's day, month and year
     years: str = ""  # of a date: only these, "1990-2035" or "2024"
     hours: Literal[12, 24] = 24  # of a time: 01 to 12, or 00 to 23
-    check: Literal["", "luhn", "aba", "iso7064-97-10", "iso7064-11-10", "iso7064-11-2"] = (
-        ""  # of a number, of digits and of a pattern: what the check digits are computed by
-    )
+    # of a number, of digits and of a pattern: the rule of its check digits
+    check: Literal["", "luhn", "aba", "iso7064-97-10", "iso7064-11-10", "iso7064-11-2"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ def checked_value(options: ValueOptions, where: str) -> ValueOptions:
     filled(ValueOptions, asdict(options), where)  # types and choices, if no file was read
     kind = options.kind
     demands = {
-        "digits must say how many from 1 to 64, as in '9' or '5-8'": (
+        f"digits must say how many from 1 to {_MOST_DIGITS}, as in '9' or '5-8'": (
             kind != "digits" or _within(options.digits, 1, _MOST_DIGITS)
         ),
         "digits needs kind = 'digits'": kind == "digits" or not options.digits,

@@ -81,18 +81,23 @@ def _date_pattern(order: str, first: int, last: int) -> str:
         ((29,), (2,), leap),
     ]
     return "|".join(
-        f"{between.join(parts[part] for part in order)}"
+        _writings_pattern(order, days, of_months, of_years)
         for days, of_months, of_years in of_days
         if of_years
-        for between, bare in ((_PART_END, True), ("", False))
-        for parts in [
-            {
-                "d": one_of(_two_digits(days, bare)),
-                "m": one_of(_two_digits(of_months, bare)),
-                "y": one_of(_year_writings(of_years)),
-            }
-        ]
     )
+
+
+def _writings_pattern(
+    order: str, days: Iterable[int], months: Iterable[int], years: Iterable[int]
+) -> str:
+    """Any of some days in any of some months of any of some years."""
+    year = one_of(_year_writings(years))
+    choices = []
+    for between, bare in ((_PART_END, True), ("", False)):
+        day, month = one_of(_two_digits(days, bare)), one_of(_two_digits(months, bare))
+        parts = {"d": day, "m": month, "y": year}
+        choices.append(between.join(parts[part] for part in order))
+    return "|".join(choices)
 
 
 def _two_digits(numbers: Iterable[int], bare: bool) -> set[str]:

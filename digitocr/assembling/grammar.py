@@ -51,16 +51,8 @@ def grammar_of(options: ValueOptions, expected: Sequence[str] | None = None) -> 
     checked_value(options, "value")
     if expected is not None and not expected:
         raise PipelineError("the list of expected values is empty; fill it or leave it out")
-    kind = _kind(options)
-    free = _texts(kind, options)
-    texts = _checked(free, CHECKS[options.check]) if options.check else free
-    if texts.empty:
-        raise PipelineError(f"value: nothing of this kind can pass check = {options.check!r}")
-    bare = free if options.check else None
-    if expected is None:
-        return _Open(kind, texts, None if bare is None else _Open(kind, bare))
-    entries = entries_of(expected, texts, kind)
-    return _Listed(Search(texts, entries), None if bare is None else _Listed(Search(bare, entries)))
+    any_value = _any_value(options)
+    return any_value if expected is None else _one_of(any_value, expected)
 
 
 def unchecked(grammar: Grammar) -> Grammar:
