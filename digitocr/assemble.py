@@ -8,14 +8,24 @@ followed by a word.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.assembling.freestanding import free_numbers, only_strokes, trimmed
-from digitocr.assembling.lattice import Token, best_path, figure_height, token
-from digitocr.recipe import AssembleOptions
+from digitocr.assembling.lattice import (
+    Edges,
+    Token,
+    best_path,
+    edges_of,
+    figure_height,
+    row_of,
+    token,
+)
+from digitocr.recipe import AssembleOptions, ValueOptions
 from digitocr.types import (
     CLASSES,
     NOT_A_DIGIT,
@@ -23,12 +33,16 @@ from digitocr.types import (
     Digit,
     Field,
     Glyphs,
+    Grammar,
     Number,
     PageReading,
     Status,
 )
 
-__all__ = ["assemble"]
+if TYPE_CHECKING:
+    from digitocr.assembling.decode import Meaning
+
+__all__ = ["assemble", "grammar_for"]
 
 _SAME_NUMBER = 0.8  # of the figures' height: numbers with a narrower gap may be one
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
@@ -40,24 +54,36 @@ _ALTERNATIVES = 3
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What stands in a field: its tokens from left to right, and what is odd about them."""
+    """What stands in a field: its tokens from left to right, and what is odd about them.
+
+    edges: all the ways to read it. meaning: what it holds within the field's grammar.
+    """
 
     tokens: list[Token]
     doubt: str = ""
+    edges: Edges | None = None
+    meaning: Meaning | None = None
 
 
 def assemble(
-    file: str, glyphs: Glyphs, probabilities: NDArray[np.float32], options: AssembleOptions
+    file: str,
+    glyphs: Glyphs,
+    probabilities: NDArray[np.float32],
+    options: AssembleOptions,
+    grammar: Grammar | None = None,
 ) -> PageReading:
     """Read the numbers of one page.
 
-    probabilities: float32 (N, 11), of each candidate in ``glyphs``.
+    probabilities: float32 (N, 11), of each candidate in ``glyphs``. grammar: of what its
+    fields hold; None for any number.
     """
     bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1))
     readings: list[tuple[Field, _Reading]] = []
     for index, field in enumerate(glyphs.fields):
         own = slice(int(bounds[index]), int(bounds[index + 1]))
         read = _read_field(field, glyphs, probabilities[own], own)
+        if grammar is not None:
+            read = [_meant(reading, grammar) for reading in read]
         readings += [(field, reading) for reading in read]
     numbers = [
         _number(file, glyphs, field, field.name or f"n{at}", reading, options)
@@ -73,6 +99,19 @@ def assemble(
         skew=glyphs.skew,
         numbers=tuple(numbers),
     )
+
+
+def grammar_for(options: ValueOptions, expected: Sequence[str] | None) -> Grammar | None:
+    """What fields may hold, None for any number.
+
+    expected: values of which each field holds one, None for any.
+    Raises PipelineError where the options or the values make no sense.
+    """
+    if options == ValueOptions() and expected is None:
+        return None
+    from digitocr.assembling.grammar import grammar_of  # loads what makes automata
+
+    return grammar_of(options, expected)
 
 
 def _doubt_neighbours(readings: list[tuple[Field, _Reading]]) -> list[tuple[Field, _Reading]]:
@@ -105,12 +144,13 @@ def _read_field(
     if own.start == own.stop:
         return [_Reading([])] if field.kind == "given" else []
     height = figure_height(glyphs.boxes[own], probabilities)
-    tokens = best_path(glyphs, probabilities, own, height, given=field.kind == "given")
+    edges = edges_of(glyphs, probabilities, own, height, given=field.kind == "given")
+    tokens = best_path(edges, height)
     if field.kind == "free":
         runs = free_numbers(tokens, height)
         return [_Reading(run, field.doubt or only_strokes(run)) for run in runs]
     if field.kind == "given":
-        return [_given_number(tokens, height)]
+        return [replace(_given_number(tokens, height), edges=edges)]
     return _box_number(tokens, height, field.doubt)
 
 
@@ -162,6 +202,23 @@ def _given_number(tokens: list[Token], height: float) -> _Reading:
     return _Reading(trimmed([one for one in tokens if one.kind != "other"]), doubt)
 
 
+def _meant(reading: _Reading, grammar: Grammar) -> _Reading:
+    """The reading within a grammar: another one may be likelier there.
+
+    Where a number is known to stand, all ways to cut it are open; else its signs are known.
+    """
+    from digitocr.assembling.decode import Meaning, decode  # loads what makes automata
+
+    if not any(one.kind == "digit" for one in reading.tokens) and reading.edges is None:
+        return reading  # an empty field
+    meaning = decode(reading.edges or row_of(reading.tokens), grammar)
+    if meaning is None:
+        doubt = "what stands there is nothing that the field may hold"
+        return replace(reading, doubt=reading.doubt or doubt, meaning=Meaning([], "", 0.0))
+    tokens = trimmed([one for one in meaning.tokens if one.kind != "other"])
+    return replace(reading, tokens=tokens, meaning=meaning)
+
+
 def _tall(token: Token, height: float) -> bool:
     return token.box[3] - token.box[1] >= 0.6 * height
 
@@ -178,17 +235,21 @@ def _number(
     tokens = reading.tokens
     digits = [token for token in tokens if token.kind == "digit"]
     others = [token for token in tokens if token.kind == "other"]
+    text = "".join(token.text for token in tokens)
+    value = "".join(token.text for token in digits)
     confidence = float(np.prod([token.confidence for token in digits + others]))
+    doubt = reading.doubt or ("its separators are odd" if _ODD.search(text) else "")
+    if reading.meaning is not None:
+        value, confidence = reading.meaning.value, reading.meaning.share
+        doubt = reading.doubt or _changed(reading.meaning)
     if reading.doubt and not digits:
         confidence = 0.0
-    text = "".join(token.text for token in tokens)
-    doubt = reading.doubt or ("its separators are odd" if _ODD.search(text) else "")
     status, message = _status(digits, confidence, doubt, options)
     return Number(
         file=file,
         page=glyphs.number,
         field=name,
-        value="".join(token.text for token in digits),
+        value=value,
         text=text,
         confidence=confidence,
         status=status,
@@ -196,6 +257,16 @@ def _number(
         message=message,
         digits=tuple(_digit(token, glyphs) for token in digits),
     )
+
+
+def _changed(meaning: Meaning) -> str:
+    """A doubt where only its check digits make the value what it is."""
+    digits = [at for at, one in enumerate(meaning.tokens) if one.kind == "digit"]
+    places = [digits.index(at) + 1 for at in meaning.changed]
+    if not places:
+        return ""
+    which = f"digit {places[0]}" if len(places) == 1 else f"digits {', '.join(map(str, places))}"
+    return f"{which} read so that the check digit fits, which proves nothing"
 
 
 def _status(

@@ -93,6 +93,12 @@ def _reads_pages(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--model", default="", metavar="NAME|FILE", help="Read with another model."),
         click.option(
+            "--expect",
+            type=_INPUT,
+            metavar="VALUES.csv",
+            help="Each field holds one of these: the column 'value', or the first.",
+        ),
+        click.option(
             "--jobs",
             type=click.IntRange(min=1),
             metavar="N",
@@ -164,6 +170,7 @@ def extract(
     overlay: Path | None,
     pipeline: str,
     model: str,
+    expect: Path | None,
     device: str,
     jobs: int | None,
 ) -> int:
@@ -180,7 +187,7 @@ def extract(
     run.skipped([source.file for source in found.skipped])
     if overlay:
         _make_folder(overlay)
-    reader = _load(pipeline, model, device)
+    reader = _load(pipeline, model, device, expect)
     documents = reader.read_sources(found.documents, jobs, overlay=overlay)
     write(run.watched(documents, len(found.documents)), output, wide=wide)
     return run.finish()
@@ -209,6 +216,7 @@ def evaluate(
     report: Path | None,
     pipeline: str,
     model: str,
+    expect: Path | None,
     device: str,
     jobs: int | None,
 ) -> int:
@@ -221,7 +229,7 @@ def evaluate(
     from digitocr.output import writing
 
     if truth is None:
-        text = _evaluate_digits(run, path, report, lambda: _load(pipeline, model, device))
+        text = _evaluate_digits(run, path, report, lambda: _load(pipeline, model, device, expect))
     else:
         from digitocr.ingest import find_documents
         from digitocr.score import score_documents
@@ -229,7 +237,7 @@ def evaluate(
         if report:
             raise UsageError("--report draws what is said of digits; leave it out, or --truth")
         found = find_documents([path])
-        documents = _load(pipeline, model, device).read_sources(found.documents, jobs)
+        documents = _load(pipeline, model, device, expect).read_sources(found.documents, jobs)
         scores = score_documents(run.watched(documents, len(found.documents)), truth)
         text = json.dumps(scores, indent=2)
     with writing("-"):
@@ -383,8 +391,10 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
-def _load(pipeline: str, model: str, device: str) -> Pipeline:
+def _load(pipeline: str, model: str, device: str, expect: Path | None) -> Pipeline:
     """The pipeline and its model; takes time, so it comes after all cheaper checks."""
+    from digitocr.expected import read_expected
     from digitocr.pipeline import Pipeline
 
-    return Pipeline.load(pipeline, model, device)
+    expected = None if expect is None else read_expected(expect)
+    return Pipeline.load(pipeline, model, device, expected)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from digitocr.annotate import annotate
-from digitocr.assemble import assemble
+from digitocr.assemble import assemble, grammar_for
 from digitocr.engines.local import Workers, outcome, usable_cores
 from digitocr.engines.parts import prepared_parts
 from digitocr.errors import DocumentError, InputMissing
@@ -26,7 +26,7 @@ from digitocr.ingest import Source, find_documents
 from digitocr.prepare import FAULT, Part, place
 from digitocr.recipe import Recipe, load_recipe
 from digitocr.resources import find_model, find_pipeline
-from digitocr.types import Document, Glyphs, PageReading, ReadError
+from digitocr.types import Document, Glyphs, Grammar, PageReading, ReadError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,7 @@ _Read = tuple[Source, Part, list["NDArray[np.float32]"]]
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A way to read documents: a recipe and the model it reads with.
+    """A way to read documents: a recipe, the model it reads with, and what fields may hold.
 
     >>> pipeline = Pipeline.load("default")             # doctest: +SKIP
     >>> for document in pipeline.read_all(["scans/"]):  # doctest: +SKIP
@@ -54,19 +54,28 @@ class Pipeline:
 
     recipe: Recipe
     classifier: Classifier
+    grammar: Grammar | None = None  # None where any number may stand in a field
 
     @classmethod
-    def load(cls, name: str = "default", model: str = "", device: str = "auto") -> Pipeline:
+    def load(
+        cls,
+        name: str = "default",
+        model: str = "",
+        device: str = "auto",
+        expected: Sequence[str] | None = None,
+    ) -> Pipeline:
         """Load a pipeline by name or TOML file, with its model or another.
 
         model: a name or a file, "" for the pipeline's own. device: auto, cpu or cuda.
+        expected: values of which each field holds one, None for any.
         Raises PipelineError or ModelError where one of them cannot be used.
         """
         recipe = load_recipe(find_pipeline(name))
+        grammar = grammar_for(recipe.value, expected)
         path = find_model(model or recipe.model.name)
         from digitocr.classify import Classifier  # loads the runtime, or torch for CUDA
 
-        return cls(recipe, Classifier.load(path, device))
+        return cls(recipe, Classifier.load(path, device), grammar)
 
     def read(self, path: str | Path) -> Document:
         """Read one file. Raises InputMissing where there is none."""
@@ -168,7 +177,7 @@ class Pipeline:
         if glyphs.error:
             return ReadError(glyphs.number, glyphs.error)
         try:
-            return assemble(source.file, glyphs, probabilities, self.recipe.assemble)
+            return assemble(source.file, glyphs, probabilities, self.recipe.assemble, self.grammar)
         except Exception as error:  # one page never costs another
             _log.error("%s: %s\n%s", source.file, FAULT, place(error))
             return ReadError(glyphs.number, FAULT)

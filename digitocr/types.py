@@ -17,9 +17,9 @@ The way through::
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,7 @@ __all__ = [
     "Document",
     "Field",
     "Glyphs",
+    "Grammar",
     "Ink",
     "ModelId",
     "Number",
@@ -159,6 +160,20 @@ class Glyphs:
     mark: NDArray[np.uint8]
     crops: NDArray[np.uint8]
     error: str = ""
+
+
+class Grammar(Protocol):
+    """Texts of digits and the separators ``. , - / '`` that may stand in a field."""
+
+    @property
+    def start(self) -> Hashable:
+        """The state of the empty text."""
+
+    def step(self, state: Any, sign: str) -> Hashable | None:
+        """The state of a text with one more sign, None where nothing valid begins so."""
+
+    def value(self, text: str, state: Any) -> str | None:
+        """The canonical value of a whole text in its state, None where it is not valid."""
 
 
 @dataclass(frozen=True, slots=True)

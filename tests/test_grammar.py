@@ -16,9 +16,10 @@ from stdnum.iso7064 import mod_11_2, mod_11_10, mod_97_10
 from stdnum.us import rtn
 
 from digitocr.assembling.checksums import CHECKS
-from digitocr.assembling.grammar import Grammar, grammar_of, unchecked
+from digitocr.assembling.grammar import grammar_of, unchecked
 from digitocr.errors import PipelineError
 from digitocr.recipe import ValueOptions, load_recipe
+from digitocr.types import Grammar
 
 SIGNS = "0123456789.,-/'"
 AMOUNT = ValueOptions(kind="amount")

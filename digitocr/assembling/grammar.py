@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
 
 from digitocr.assembling.amounts import amount
 from digitocr.assembling.automaton import Automaton, compiled, of_patterns
@@ -19,23 +18,9 @@ from digitocr.assembling.kinds import Kind, number, of_digits, of_pattern
 from digitocr.assembling.listed import Search, entries_of
 from digitocr.errors import PipelineError
 from digitocr.recipe import ValueOptions, checked_value, range_of
-from digitocr.types import CLASSES
+from digitocr.types import CLASSES, Grammar
 
-__all__ = ["Grammar", "grammar_of", "unchecked"]
-
-
-class Grammar(Protocol):
-    """Texts of digits and the separators ``. , - / '`` that may stand in a field."""
-
-    @property
-    def start(self) -> Hashable:
-        """The state of the empty text."""
-
-    def step(self, state: Any, sign: str) -> Hashable | None:
-        """The state of a text with one more sign, None where nothing valid begins so."""
-
-    def value(self, text: str, state: Any) -> str | None:
-        """The canonical value of a whole text in its state, None where it is not valid."""
+__all__ = ["grammar_of", "unchecked"]
 
 
 def grammar_of(options: ValueOptions, expected: Sequence[str] | None = None) -> Grammar:

@@ -7,21 +7,23 @@ something else; the path with the highest score wins (Viterbi).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.types import CLASSES, NOT_A_DIGIT, Glyphs
+from digitocr.types import CLASSES, NOT_A_DIGIT, Box, Glyphs
 
-__all__ = ["Token", "best_path", "figure_height", "token"]
+__all__ = ["Edges", "Token", "best_path", "edges_of", "figure_height", "row_of", "token"]
 
 _LEAST_DIGIT = 0.5  # of the figures' height: what is lower is hardly a digit
 _NO_DIGIT = 0.3  # of the figures' height: what is lower is surely none
 _CUT = 1.5  # the log score lost for each cut through ink
 _CHANGE = 2.5  # the log score lost between a digit and other writing within a word
 _GIVEN = 3.0  # the log score lost by other writing where a number is known to stand
+_NO_SEPARATOR = 0.01  # how likely what was read as a separator is a digit
 _WORD_GAP = 0.3  # of the figures' height: the space between words
 
 
@@ -44,6 +46,29 @@ class Token:
         if self.kind == "digit":
             return float(self.probabilities[CLASSES.index(self.text)])
         return float(self.probabilities[NOT_A_DIGIT])
+
+    @classmethod
+    def of(cls, sign: str, box: Box, probabilities: NDArray[np.float32]) -> Token:
+        """A glyph read as a digit, as a separator, or as neither (the empty sign)."""
+        kind: Literal["digit", "mark", "other"] = "mark" if sign else "other"
+        return cls("digit" if sign in CLASSES and sign else kind, sign, box, probabilities)
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The candidates of one field, the edges of its lattice.
+
+    boxes: int32 (N, 4). span: int32 (N, 2), of the field's atoms, which begin with 0.
+    mark: uint8 (N,), the separator each may be, 0 where none. probabilities: float32
+    (N, 11). scores: float64 (N, 3), the log score as the best digit, as other writing, and
+    as the separator, -inf where it can be none.
+    """
+
+    boxes: NDArray[np.int32]
+    span: NDArray[np.int32]
+    mark: NDArray[np.uint8]
+    probabilities: NDArray[np.float32]
+    scores: NDArray[np.float64]
 
 
 def token(
@@ -72,31 +97,55 @@ def figure_height(boxes: NDArray[np.int32], probabilities: NDArray[np.float32]) 
     return float(np.median(heights[likely if likely.any() else tall]))
 
 
-def best_path(
+def edges_of(
     glyphs: Glyphs,
     probabilities: NDArray[np.float32],
     own: slice,
     height: float,
     *,
     given: bool = False,
-) -> list[Token]:
-    """The most probable reading of one field.
-
-    given: a number is known to stand there, so that tall ink is hardly anything else.
+) -> Edges:
+    """One field's candidates with their scores.
 
     own: the field's candidates in ``glyphs``, at least one. probabilities: float32 (n, 11),
-    of those. height: of the field's figures, in pixels of the ink picture.
+    of those. height: of the field's figures, in pixels of the ink picture. given: a number
+    is known to stand there, so that tall ink is hardly anything else.
     """
     boxes, mark = glyphs.boxes[own], glyphs.mark[own]
     span = glyphs.span[own] - glyphs.span[own].min()
-    score = _scores(boxes, span, glyphs.cuts[own], mark, probabilities, height)
+    scores = _scores(boxes, span, glyphs.cuts[own], mark, probabilities, height)
     if given:
         tall = boxes[:, 3] - boxes[:, 1] >= _LEAST_DIGIT * height
-        score[tall, 1] -= _GIVEN * (span[tall, 1] - span[tall, 0])
-    apart = _word_gaps(boxes, span, height)
+        scores[tall, 1] -= _GIVEN * (span[tall, 1] - span[tall, 0])
+    return Edges(boxes, span, mark, probabilities, scores)
+
+
+def row_of(tokens: Sequence[Token]) -> Edges:
+    """A reading, at least one token, as a lattice of its own: each stays one sign."""
+    places = np.arange(len(tokens), dtype=np.int32)
+    probabilities = np.stack([one.probabilities for one in tokens])
+    shares = np.stack(
+        [probabilities[:, :NOT_A_DIGIT].max(axis=1), *[probabilities[:, NOT_A_DIGIT]] * 2], axis=1
+    )
+    mark = np.array([ord(one.text) if one.kind == "mark" else 0 for one in tokens], np.uint8)
+    scores = np.log(np.maximum(shares.astype(np.float64), 1e-6))
+    scores[mark == 0, 2] = -np.inf
+    scores[mark > 0, 0] += math.log(_NO_SEPARATOR)
+    return Edges(
+        np.array([one.box for one in tokens], np.int32),
+        np.stack([places, places + 1], axis=1),
+        mark,
+        probabilities,
+        scores,
+    )
+
+
+def best_path(edges: Edges, height: float) -> list[Token]:
+    """The most probable reading of one field. height: of its figures."""
+    apart = _word_gaps(edges.boxes, edges.span, height)
     return [
-        token(boxes[at], probabilities[at], digit, int(mark[at]))
-        for at, digit in _path(span, score, apart)
+        token(edges.boxes[at], edges.probabilities[at], digit, int(edges.mark[at]))
+        for at, digit in _path(edges.span, edges.scores, apart)
     ]
 
 
