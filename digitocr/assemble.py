@@ -50,6 +50,7 @@ _MAYBE = 0.1  # the probability of a digit in a cell after others that is not ru
 _SHORT_ROW = 4  # cells: most of them may be crossed out before a small number
 _ODD = re.compile(r"[.,'/-]{2}(?<!/-$)")  # two separators side by side; "500/-" is none
 _ALTERNATIVES = 3
+_UNREAD = 0.05  # that high ink in a place where a number is known to stand is none of its digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +58,14 @@ class _Reading:
     """What stands in a field: its tokens from left to right, and what is odd about them.
 
     edges: all the ways to read it. meaning: what it holds within the field's grammar.
+    unread: how many glyphs as high as digits stand there besides.
     """
 
     tokens: list[Token]
     doubt: str = ""
     edges: Edges | None = None
     meaning: Meaning | None = None
+    unread: int = 0
 
 
 def assemble(
@@ -196,10 +199,10 @@ def _given_number(tokens: list[Token], height: float) -> _Reading:
     digits = [at for at, one in enumerate(tokens) if one.kind == "digit"]
     if not digits:
         return _Reading([], "there is ink, but no digit is read")
-    within = tokens[digits[0] : digits[-1] + 1]
-    strange = any(one.kind == "other" and _tall(one, height) for one in within)
-    doubt = "something that is not read stands among the digits" if strange else ""
-    return _Reading(trimmed([one for one in tokens if one.kind != "other"]), doubt)
+    unread = sum(one.kind == "other" and _tall(one, height) for one in tokens)
+    doubt = "something that is not read stands among or beside the digits" if unread else ""
+    read = trimmed([one for one in tokens if one.kind != "other"])
+    return _Reading(read, doubt, unread=unread)
 
 
 def _meant(reading: _Reading, grammar: Grammar) -> _Reading:
@@ -238,6 +241,7 @@ def _number(
     text = "".join(token.text for token in tokens)
     value = "".join(token.text for token in digits)
     confidence = float(np.prod([token.confidence for token in digits + others]))
+    confidence *= _UNREAD**reading.unread
     doubt = reading.doubt or ("its separators are odd" if _ODD.search(text) else "")
     if reading.meaning is not None:
         value, confidence = reading.meaning.value, reading.meaning.share

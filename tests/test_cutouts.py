@@ -82,6 +82,19 @@ def test_a_picture_of_something_else_is_not_called_blank(reader: Pipeline, tmp_p
     assert [one.status for one in document.numbers] == ["review"]
 
 
+def test_ink_that_is_left_unread_beside_the_digits_is_not_passed_over(
+    reader: Pipeline, paper: ModuleType, tmp_path: Path
+) -> None:
+    figures = number(paper, "07351")
+    letters = np.full((len(figures), 120, 3), 250, np.uint8)
+    cv2.putText(letters, "W", (20, 62), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (20, 20, 20), 4, cv2.LINE_AA)
+    Image.fromarray(np.hstack([figures, letters])).save(tmp_path / "beside.png")
+    (document,) = reader.read_all(tmp_path, jobs=1)
+    (found,) = document.numbers
+    assert (found.value, found.status) == ("07351", "review")
+    assert "not read" in found.message and found.confidence < 0.1
+
+
 def test_a_rule_under_the_figures_goes_and_the_figures_stay(paper: ModuleType) -> None:
     grey = cv2.cvtColor(number(paper, "48120663"), cv2.COLOR_RGB2GRAY)
     ink = pen_ink(grey)
