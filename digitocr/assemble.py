@@ -57,13 +57,15 @@ _UNREAD = 0.05  # that high ink in a place where a number is known to stand is n
 class _Reading:
     """What stands in a field: its tokens from left to right, and what is odd about them.
 
-    edges: all the ways to read it. meaning: what it holds within the field's grammar.
+    edges, height: all the ways to read it, and the height of its figures, where a number is
+    known to stand. meaning: what it holds within the field's grammar.
     unread: how many glyphs as high as digits stand there besides.
     """
 
     tokens: list[Token]
     doubt: str = ""
     edges: Edges | None = None
+    height: float = 0.0
     meaning: Meaning | None = None
     unread: int = 0
 
@@ -153,7 +155,7 @@ def _read_field(
         runs = free_numbers(tokens, height)
         return [_Reading(run, field.doubt or only_strokes(run)) for run in runs]
     if field.kind == "given":
-        return [replace(_given_number(tokens, height), edges=edges)]
+        return [replace(_given_number(tokens, height), edges=edges, height=height)]
     return _box_number(tokens, height, field.doubt)
 
 
@@ -218,6 +220,8 @@ def _meant(reading: _Reading, grammar: Grammar) -> _Reading:
     if meaning is None:
         doubt = "what stands there is nothing that the field may hold"
         return replace(reading, doubt=reading.doubt or doubt, meaning=Meaning([], "", 0.0))
+    if reading.edges is not None:  # other ink may be left unread than before
+        return replace(_given_number(meaning.tokens, reading.height), meaning=meaning)
     tokens = trimmed([one for one in meaning.tokens if one.kind != "other"])
     return replace(reading, tokens=tokens, meaning=meaning)
 
@@ -241,11 +245,11 @@ def _number(
     text = "".join(token.text for token in tokens)
     value = "".join(token.text for token in digits)
     confidence = float(np.prod([token.confidence for token in digits + others]))
-    confidence *= _UNREAD**reading.unread
     doubt = reading.doubt or ("its separators are odd" if _ODD.search(text) else "")
     if reading.meaning is not None:
         value, confidence = reading.meaning.value, reading.meaning.share
         doubt = reading.doubt or _changed(reading.meaning)
+    confidence *= _UNREAD**reading.unread
     if reading.doubt and not digits:
         confidence = 0.0
     status, message = _status(digits, confidence, doubt, options)

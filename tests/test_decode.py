@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -169,6 +170,21 @@ def test_a_pipeline_file_says_what_its_fields_hold(dates: Path, tmp_path: Path) 
     )
     (found,) = extracted(str(dates / "date.png"), "--pipeline", str(pipeline))
     assert (found["value"], found["text"]) == ("2019-08-24", "24-08-2019")
+
+
+def test_ink_left_unread_beside_a_value_is_not_passed_over(dates: Path, tmp_path: Path) -> None:
+    date = np.asarray(Image.open(dates / "date.png").convert("RGB"))
+    letters = np.full((len(date), 120, 3), 250, np.uint8)
+    cv2.putText(letters, "W", (20, 62), cv2.FONT_HERSHEY_SIMPLEX, 1.6, (20, 20, 20), 4, cv2.LINE_AA)
+    Image.fromarray(np.hstack([date, letters])).save(tmp_path / "beside.png")
+    pipeline = tmp_path / "dates.toml"
+    pipeline.write_text(
+        "[clean]\nturn = false\ndeskew = false\ncut_out = true\n[segment]\nwhole = true\n"
+        '[value]\nkind = "date"\norder = "dmy"\n'
+    )
+    (found,) = extracted(str(tmp_path / "beside.png"), "--pipeline", str(pipeline))
+    assert (found["value"], found["status"]) == ("2019-08-24", "review")
+    assert "not read" in str(found["message"]) and float(str(found["confidence"])) < 0.1
 
 
 def test_what_can_be_no_value_is_kept_for_a_person(dates: Path, tmp_path: Path) -> None:
