@@ -1,4 +1,7 @@
-"""The network: from 28x28 pixels to one score for each class, built from a list of layers.
+"""The network: from pixels to scores for each class, built from a list of layers.
+
+Of a digit, 28x28 pixels, one score for each class; of a strip, 32 pixels high, one for each
+class at each column that is left.
 
 A design is data, not code: a recipe names its layers one by one, a model file carries the
 list, and this module is all that can be built from one.
@@ -9,13 +12,16 @@ list, and this module is all that can be built from one.
 ``block 32 3``          batch norm, convolution, ReLU (``block 32 3 same`` pads)
 ``residual 3``          the input plus a padded block of it (He et al. 2016, norm first)
 ``pool 2``              the maximum of each 2x2
+``pool 2 1``            the maximum of each 2 rows, columns stay
+``columns 96 5``        a convolution over all rows and 5 columns, padded: one row is left
 ``mean``                the mean of each channel
 ``flatten``             channels of pictures as features in a row
 ``dense 128``           128 features of all features
 ``norm``, ``relu``, ``dropout 0.5``
 ======================  ==========================================================
 
-A last dense layer from what is left to the scores is always added.
+A last dense layer from what is left to the scores is always added: of a strip, from each
+column.
 """
 
 from __future__ import annotations
@@ -27,8 +33,9 @@ import torch
 from torch import Tensor, nn
 
 from digitocr.mnist import SIDE
+from digitocr.strips import HEIGHT
 
-__all__ = ["OUTPUTS", "Net", "build", "fast_bfloat16", "fused"]
+__all__ = ["OUTPUTS", "Net", "StripNet", "build", "build_for_strips", "fast_bfloat16", "fused"]
 
 OUTPUTS = 11  # ten digits and "not a digit"
 _WIDEST = 4096  # channels, or features of a dense layer
@@ -49,6 +56,23 @@ class Net(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         scores: Tensor = self.scores(self.features(pictures).flatten(1))
+        return scores
+
+
+class StripNet(nn.Module):
+    """Layers in a row, and a last one that gives each column's scores.
+
+    Takes float (N, 1, 32, W), 1 is ink, and returns float (N, outputs, T), scores before
+    softmax; T is W divided by what the layers pool columns by.
+    """
+
+    def __init__(self, features: nn.Sequential, scores: nn.Conv2d) -> None:
+        super().__init__()
+        self.features = features
+        self.scores = scores
+
+    def forward(self, strips: Tensor) -> Tensor:
+        scores: Tensor = self.scores(self.features(strips)).squeeze(2)
         return scores
 
 
@@ -106,30 +130,54 @@ class Mean(nn.Module):
         return features.mean((2, 3), keepdim=True)
 
 
+class _NothingLeft(Exception):
+    """Of the picture, after a layer."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What flows between two layers: channels of side x side, or features in a row."""
+    """What flows between two layers: channels of rows x columns, or features in a row."""
 
     channels: int
-    side: int
+    rows: int
+    columns: int
     flat: bool = False
 
     @property
     def features(self) -> int:
-        return self.channels * self.side * self.side
+        return self.channels * self.rows * self.columns
+
+    def of(self, channels: int, rows: int, columns: int) -> _Shape:
+        """What is left of it. Raises _NothingLeft."""
+        if min(rows, columns) <= 0:
+            raise _NothingLeft
+        return _Shape(channels, rows, columns)
+
+
+_STRIP = _Shape(1, HEIGHT, 256)  # of whatever width
 
 
 def build(layers: Sequence[str], outputs: int = OUTPUTS) -> Net:
-    """The network of those layers with fresh weights.
+    """The network of those layers with fresh weights, for digits.
 
     Raises ValueError, naming the layer, where a layer is unknown or out of its place, its
     numbers are wrong, or nothing is left of the picture; also for too many parameters.
     """
-    with torch.device("meta"):  # sizes without memory
-        parameters = sum(one.numel() for one in _net(layers, outputs).parameters())
-    if parameters > _MOST:
-        raise ValueError(f"the network has {parameters:,} parameters, more than {_MOST:,}")
-    return _net(layers, outputs)
+    _check_size(layers, _Shape(1, SIDE, SIDE))
+    features, shape = _features(layers, _Shape(1, SIDE, SIDE))
+    return Net(features, nn.Linear(shape.features, outputs))
+
+
+def build_for_strips(layers: Sequence[str], outputs: int) -> StripNet:
+    """The network of those layers with fresh weights, for strips of any width.
+
+    Raises ValueError as ``build`` does, and where more than one row is left.
+    """
+    _check_size(layers, _STRIP)
+    features, shape = _features(layers, _STRIP)
+    if shape.rows != 1 or shape.flat:
+        raise ValueError("the layers leave more than a row of columns; end with 'columns'")
+    return StripNet(features, nn.Conv2d(shape.channels, outputs, 1))
 
 
 def fused(net: Net) -> Net:
@@ -150,18 +198,27 @@ def fast_bfloat16() -> bool:
     return bool(supports and supports())
 
 
-def _net(layers: Sequence[str], outputs: int) -> Net:
-    """The network, layer by layer. Raises ValueError."""
-    shape, modules = _Shape(1, SIDE), []
+def _check_size(layers: Sequence[str], shape: _Shape) -> None:
+    """Raises ValueError where the layers have too many parameters, or are none."""
+    with torch.device("meta"):  # sizes without memory
+        features, _after = _features(layers, shape)
+        parameters = sum(one.numel() for one in features.parameters())
+    if parameters > _MOST:
+        raise ValueError(f"the network has {parameters:,} parameters, more than {_MOST:,}")
+
+
+def _features(layers: Sequence[str], shape: _Shape) -> tuple[nn.Sequential, _Shape]:
+    """The layers, one by one, and what comes out of them. Raises ValueError."""
+    modules = []
     for layer in layers:
         try:
             module, shape = _layer(layer.split(), shape)
+        except _NothingLeft as nothing:
+            raise ValueError(f"nothing is left after the layer '{layer}'") from nothing
         except (ValueError, TypeError, ZeroDivisionError, RuntimeError) as error:
             raise ValueError(f"the network has no layer '{layer}'") from error
-        if shape.side <= 0:
-            raise ValueError(f"nothing is left after the layer '{layer}'")
         modules.append(module)
-    return Net(nn.Sequential(*modules), nn.Linear(shape.features, outputs))
+    return nn.Sequential(*modules), shape
 
 
 def _layer(words: list[str], shape: _Shape) -> tuple[nn.Module, _Shape]:
@@ -179,7 +236,7 @@ def _layer(words: list[str], shape: _Shape) -> tuple[nn.Module, _Shape]:
         case "dropout", [share]:
             return nn.Dropout(share), shape
         case "dense", [width] if shape.flat:
-            return nn.Linear(shape.features, _width(width)), _Shape(_width(width), 1, flat=True)
+            return nn.Linear(shape.features, _width(width)), _row(_width(width))
     if shape.flat:
         raise ValueError(kind)
     return _spatial_layer(kind, values, same, shape)
@@ -193,14 +250,24 @@ def _spatial_layer(
         case (("conv" | "block"), [width, kernel]):
             return _convolution(kind, _width(width), int(kernel), same, shape)
         case "residual", [kernel]:
-            return Residual(shape.channels, int(kernel), shape.side), shape
-        case "pool", [step]:
-            return nn.MaxPool2d(int(step)), _Shape(shape.channels, shape.side // int(step))
+            return Residual(shape.channels, int(kernel), shape.rows), shape
+        case "pool", [_step] | [_step, _]:
+            down, across = int(values[0]), int(values[-1])
+            after = shape.of(shape.channels, shape.rows // down, shape.columns // across)
+            return nn.MaxPool2d((down, across)), after
+        case "columns", [width, span] if int(span) % 2:
+            size, padding = (shape.rows, int(span)), (0, int(span) // 2)
+            after = shape.of(_width(width), 1, shape.columns)
+            return nn.Conv2d(shape.channels, _width(width), size, padding=padding), after
         case "mean", []:
-            return Mean(), _Shape(shape.channels, 1)
+            return Mean(), shape.of(shape.channels, 1, 1)
         case "flatten", []:
-            return nn.Flatten(), _Shape(shape.features, 1, flat=True)
+            return nn.Flatten(), _row(shape.features)
     raise ValueError(kind)
+
+
+def _row(features: int) -> _Shape:
+    return _Shape(features, 1, 1, flat=True)
 
 
 def _convolution(
@@ -208,9 +275,10 @@ def _convolution(
 ) -> tuple[nn.Module, _Shape]:
     """A convolution, alone or in a block, and what comes out of it."""
     padding = kernel // 2 if same else 0
-    after = _Shape(width, shape.side + 2 * padding - kernel + 1)
+    more = 2 * padding - kernel + 1
+    after = shape.of(width, shape.rows + more, shape.columns + more)
     if kind == "block":
-        return Block(shape.channels, width, kernel, padding, shape.side), after
+        return Block(shape.channels, width, kernel, padding, shape.rows), after
     return nn.Conv2d(shape.channels, width, kernel, padding=padding), after
 
 

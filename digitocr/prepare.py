@@ -18,6 +18,7 @@ from digitocr.ingest import OpenDocument, open_document
 from digitocr.normalize import normalize
 from digitocr.recipe import Recipe
 from digitocr.segment import segment
+from digitocr.strip import strips
 from digitocr.types import Glyphs, Page
 
 __all__ = ["FAULT", "Part", "failed_page", "place", "prepare", "prepare_page"]
@@ -80,6 +81,7 @@ def prepare_page(page: Page, recipe: Recipe) -> Glyphs:
         cuts=segments.cuts,
         mark=segments.mark,
         crops=normalize(ink, segments),
+        strips=strips(ink, segments),
     )
 
 

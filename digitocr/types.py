@@ -42,6 +42,7 @@ __all__ = [
     "ReadError",
     "Segments",
     "Status",
+    "Strip",
 ]
 
 Box = tuple[int, int, int, int]
@@ -136,6 +137,19 @@ class Segments:
 
 
 @dataclass(frozen=True, slots=True)
+class Strip:
+    """The number of one field as a picture in the format of ``strips``.
+
+    pixels: uint8 (32, w), 255 is ink. scale: its pixels for one of the ink picture.
+    left: the column of the ink picture where it begins.
+    """
+
+    pixels: NDArray[np.uint8]
+    scale: float
+    left: float
+
+
+@dataclass(frozen=True, slots=True)
 class Glyphs:
     """The candidates of one page as one batch: what crosses from a worker to the parent.
 
@@ -143,6 +157,7 @@ class Glyphs:
     fields: as in ``Segments``.
     field, span, boxes, cuts, mark: as in ``Segments``; boxes in pixels of the ink picture.
     crops: uint8 (N, 28, 28), in MNIST format, 255 is ink.
+    strips: for each field, its number as a whole where the field is given; empty for none.
     error: a sentence where the page could not be read, else empty; then N is 0.
     """
 
@@ -159,6 +174,7 @@ class Glyphs:
     cuts: NDArray[np.uint8]
     mark: NDArray[np.uint8]
     crops: NDArray[np.uint8]
+    strips: tuple[Strip | None, ...] = ()
     error: str = ""
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 __all__ = ["FLOAT", "UINT8", "model", "node", "tensor"]
 
-FLOAT, UINT8 = 1, 2  # types of elements
+FLOAT, UINT8, INT64 = 1, 2, 7  # types of elements
 _OPSET, _VERSION = 17, 8  # of 2022: every runtime since then reads them
 _VARINT, _BYTES, _FIXED32 = 0, 2, 5  # how a field is written
 
@@ -32,21 +32,24 @@ def node(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -
     )
 
 
-def tensor(name: str, values: NDArray[np.float32]) -> bytes:
-    """A constant."""
-    little = values.astype("<f4", order="C")
+def tensor(name: str, values: NDArray[Any]) -> bytes:
+    """A constant: of fractions, or of whole numbers."""
+    whole = values.dtype == np.int64
+    little = values.astype("<i8" if whole else "<f4", order="C")
+    kind = INT64 if whole else FLOAT
     return _message(
-        *((1, size) for size in values.shape), (2, FLOAT), (8, name), (9, little.tobytes())
+        *((1, size) for size in values.shape), (2, kind), (8, name), (9, little.tobytes())
     )
 
 
 def model(
     nodes: Iterable[bytes],
     constants: Iterable[bytes],
-    takes: tuple[str, int, Sequence[int]],
-    gives: tuple[str, int, Sequence[int]],
+    takes: tuple[str, int, Sequence[int | str]],
+    gives: tuple[str, int, Sequence[int | str]],
 ) -> bytes:
-    """A whole model. takes, gives: the name, the type and the shape of each end."""
+    """A whole model. takes, gives: the name, the type and the shape of each end; a size that
+    may be any has a name."""
     graph = _message(
         *((1, one) for one in nodes),
         (2, "digitocr"),
@@ -66,9 +69,9 @@ def _attribute(name: str, value: int | float | list[int]) -> bytes:
     return _message((1, name), *((8, one) for one in value), (20, 7))
 
 
-def _end(name: str, kind: int, shape: Sequence[int]) -> bytes:
+def _end(name: str, kind: int, shape: Sequence[int | str]) -> bytes:
     """What a model takes or gives."""
-    sizes = _message(*((1, _message((1, size))) for size in shape))
+    sizes = _message(*((1, _message((2 if isinstance(one, str) else 1, one))) for one in shape))
     return _message((1, name), (2, _message((1, _message((1, kind), (2, sizes))))))
 
 

@@ -1,0 +1,101 @@
+"""Stage 4, beside ``normalize``: the number of a given field as one strip.
+
+Where digits touch, no crop holds one alone; a strip holds them all, as they were written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from digitocr.strips import FIGURE, HEIGHT
+from digitocr.types import Ink, Segments, Strip
+
+__all__ = ["strips"]
+
+_MARGIN = 5  # pixels of a strip, at either end
+_SMALL = 0.4  # of the highest piece: what is lower tells nothing of the figures' height
+_FLOOR, _SOLID = 0.15, 0.85  # of the strokes' mean ink: halo below, full ink above
+_WIDEST = 64  # times its height; a longer strip is no number
+
+_SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
+
+Bytes = NDArray[Any]  # uint8; OpenCV's types say less
+
+
+def strips(ink: Ink, segments: Segments) -> tuple[Strip | None, ...]:
+    """A strip for each field of ``segments`` that is given and holds ink, None for others."""
+    starts = np.searchsorted(segments.field, np.arange(len(segments.fields) + 1))
+    found: list[Strip | None] = []
+    for field, start, stop in zip(segments.fields, starts, starts[1:], strict=False):
+        if field.kind != "given" or start == stop:
+            found.append(None)
+            continue
+        span = segments.span[start:stop]
+        atoms = slice(int(span.min()), int(span.max()))
+        found.append(_strip(ink, segments, atoms))
+    return tuple(found)
+
+
+def _strip(ink: Ink, segments: Segments, atoms: slice) -> Strip | None:
+    """The strip of some atoms."""
+    boxes = segments.atom_boxes[atoms]
+    height, middle = _figures(boxes)
+    scale = FIGURE / height
+    left, right = int(boxes[:, 0].min()), int(boxes[:, 2].max())
+    width = round((right - left) * scale) + 2 * _MARGIN
+    if width > _WIDEST * HEIGHT:
+        return None
+    window = slice(max(0, left - 2), right + 2)
+    dark = _even(_own_ink(ink, segments, atoms, window))
+    if scale < 1:  # linear interpolation alone would miss rows
+        dark = cv2.GaussianBlur(dark, (0, 0), 0.4 / scale)
+    onto = np.array(
+        [
+            [scale, 0, _MARGIN - (left - window.start) * scale],
+            [0, scale, HEIGHT / 2 - scale * middle],
+        ]
+    )
+    pixels = cv2.warpAffine(dark, onto, (width, HEIGHT), flags=cv2.INTER_LINEAR)
+    return Strip(np.asarray(pixels, np.uint8), scale, left - _MARGIN / scale)
+
+
+def _figures(boxes: NDArray[np.int32]) -> tuple[float, float]:
+    """The height of a number's figures and the row of their middle.
+
+    boxes: int32 (A, 4), of its pieces; wide ones hold more figures.
+    """
+    heights = (boxes[:, 3] - boxes[:, 1]).astype(np.float64)
+    high = heights >= _SMALL * heights.max()
+    widths = (boxes[:, 2] - boxes[:, 0])[high]
+    middles = (boxes[:, 1] + boxes[:, 3])[high] / 2
+    return _median(heights[high], widths), _median(middles, widths)
+
+
+def _median(values: NDArray[np.float64], weights: NDArray[np.int32]) -> float:
+    """The weighted median."""
+    order = np.argsort(values, kind="stable")
+    total = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(total, total[-1] / 2)])
+
+
+def _own_ink(ink: Ink, segments: Segments, atoms: slice, window: slice) -> Bytes:
+    """The grey ink of some atoms and of one pixel around them, 255 is ink."""
+    labels = np.ascontiguousarray(segments.labels[:, window])
+    mine = cv2.inRange(labels, atoms.start + 1, atoms.stop)
+    dark = cv2.bitwise_not(np.ascontiguousarray(ink.grey[:, window]))
+    return np.asarray(cv2.bitwise_and(dark, cv2.dilate(mine, _SQUARE)))
+
+
+def _even(dark: Bytes) -> Bytes:
+    """Halo to 0, the body of the strokes to 255."""
+    half = float(dark.max(initial=0)) / 2
+    _level, body = cv2.threshold(dark, half, 255, cv2.THRESH_BINARY)
+    solid = cv2.mean(dark, body)[0]
+    if solid < 1:
+        return dark
+    gain = 255 / (solid * (_SOLID - _FLOOR))
+    return np.asarray(cv2.addWeighted(dark, gain, dark, 0, -gain * _FLOOR * solid))
