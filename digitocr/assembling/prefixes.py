@@ -12,8 +12,8 @@ from collections.abc import Hashable
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.assembling.grammar import Grammar
 from digitocr.strips import SIGNS
+from digitocr.types import Grammar
 
 __all__ = ["texts_of"]
 
