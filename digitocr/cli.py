@@ -20,6 +20,7 @@ from digitocr.run import Run
 
 if TYPE_CHECKING:
     from digitocr.pipeline import Pipeline
+    from digitocr.training.order import Order
 
 __all__ = ["main"]
 
@@ -350,10 +351,22 @@ def train(
 
         run_finetuning(order, output, find_model(parent), force=force, report=run.note)
     else:
+        _train_one(run, order, output)
+    return run.status
+
+
+def _train_one(run: Run, order: Order, output: Path) -> None:
+    """One training, of digits or of whole numbers, as its recipe says."""
+    from digitocr.training.options import load_train_recipe
+
+    if order.recipe_path and load_train_recipe(order.recipe_path).reads == "numbers":
+        from digitocr.training.number_train import run_number_training
+
+        run_number_training(order, output, report=run.note)
+    else:
         from digitocr.training.train import run_training
 
         run_training(order, output, report=run.note)
-    return run.status
 
 
 def _print(text: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.classifying.graph import network_graph
+from digitocr.classifying.graph import network_graph, strip_graph
 from digitocr.mnist import SIDE
 from digitocr.weights import Header, Tensors
 
@@ -38,7 +38,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 with _hushed():  # it warns of screens that are no graphics cards, past every setting
     import onnxruntime
 
-__all__ = ["Processor"]
+__all__ = ["Processor", "StripProcessor"]
 
 _BATCH = 16  # pictures; more gain nothing, and the last batch is filled up
 
@@ -52,11 +52,7 @@ class Processor:
     def __init__(self, header: Header, tensors: Tensors) -> None:
         self._outputs = header.outputs
         graph = network_graph(header.layers, header.outputs, tensors, header.temperature, _BATCH)
-        settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = 1  # threads share the batches, not one batch
-        self._session = onnxruntime.InferenceSession(
-            graph, settings, providers=["CPUExecutionProvider"]
-        )
+        self._session = _session(graph)
 
     def shares(self, crops: NDArray[np.uint8], threads: int | None) -> NDArray[np.float32]:
         """float32 (N, outputs) for uint8 (N, 28, 28); the same for any number of threads."""
@@ -85,6 +81,28 @@ class Processor:
         pictures[: len(crops), 0] = crops
         (shares,) = self._session.run(["shares"], {"pictures": pictures})
         return np.asarray(shares[: len(crops)], np.float32)
+
+
+class StripProcessor:
+    """A network for strips on the processor.
+
+    Raises ValueError where the header's layers and the tensors do not fit.
+    """
+
+    def __init__(self, header: Header, tensors: Tensors) -> None:
+        self._session = _session(strip_graph(header.layers, header.outputs, tensors))
+
+    def shares(self, strip: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """float32 (outputs, T), logarithms, for uint8 (32, W): each strip by itself, so that
+        what is read does not depend on what else is."""
+        (shares,) = self._session.run(["shares"], {"pictures": strip[None, None]})
+        return np.asarray(shares[0], np.float32)
+
+
+def _session(graph: bytes) -> onnxruntime.InferenceSession:
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1  # threads share the batches, not one batch
+    return onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
 
 
 def _usable_cores() -> int:

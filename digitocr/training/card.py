@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from digitocr.errors import OutputError
+from digitocr.strips import HEIGHT, STRIP
 from digitocr.weights import Header
 
 __all__ = ["scores_table", "write_card", "write_text"]
@@ -66,12 +67,19 @@ def _facts(model: Path, header: Header, digest: str) -> str:
         [
             f"- file: `{model.name}`, {model.stat().st_size:,} bytes, SHA-256 `{digest}`",
             f"- network: `{', '.join(header.layers)}`; {header.outputs} outputs",
-            f"- pictures: 28x28, normalisation `{header.normalization}`",
+            _pictures(header),
             f"- temperature: {header.temperature:.4f}",
             f"- seed {header.training.get('seed')}, {header.training.get('epochs')} epochs, "
             "weights of the last",
         ]
     )
+
+
+def _pictures(header: Header) -> str:
+    """What the network is shown."""
+    if header.normalization == STRIP:
+        return f"- pictures: strips of {HEIGHT} rows, format `{STRIP}`"
+    return f"- pictures: 28x28, normalisation `{header.normalization}`"
 
 
 def _data_table(listing: Sequence[Mapping[str, object]]) -> str:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +16,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from digitocr.errors import ModelError, OutputError, PipelineError
+from digitocr.errors import ModelError, PipelineError
 from digitocr.network import OUTPUTS, Net, build, fast_bfloat16
 from digitocr.training.augment import augment
+from digitocr.training.checkpoint import State, kept_state, save_state
 from digitocr.training.corpus import Corpus
 from digitocr.training.data import Samples
 from digitocr.training.options import TrainRecipe
@@ -110,12 +110,11 @@ def train_on(
     mark: of all that the training depends on: a checkpoint of another is set aside.
     Raises OutputError where the checkpoint cannot be written.
     """
-    if _resume(loop, checkpoint, mark):
+    state = kept_state(checkpoint, mark, loop.device, report)
+    if state is not None:
+        _resume(loop, state)
         report(f"going on after epoch {loop.epoch}")
         clock.skip(loop.epoch)
-    elif checkpoint.exists():
-        kept = _set_aside(checkpoint)
-        report(f"the checkpoint is of another training, or damaged: kept as {kept.name}")
     _save(loop, checkpoint, mark)  # that it cannot be written is better known before an epoch
     while loop.epoch < loop.recipe.schedule.epochs:
         _epoch(loop, corpus, clock)
@@ -233,44 +232,18 @@ def _precision(loop: Loop) -> torch.autocast:
 
 
 def _save(loop: Loop, checkpoint: Path, mark: str) -> None:
-    """Write the checkpoint, whole or not at all. Raises OutputError."""
-    state: dict[str, Any] = {
-        "mark": mark,
+    """Write the checkpoint. Raises OutputError."""
+    state = {
         "epoch": loop.epoch,
         "history": loop.history,
         "net": loop.net.state_dict(),
         "optimizer": loop.optimizer.state_dict(),
     }
-    unfinished = checkpoint.with_name(checkpoint.name + ".part")
-    try:
-        checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, unfinished)
-        unfinished.replace(checkpoint)
-    except (OSError, RuntimeError) as error:  # torch makes a RuntimeError of a missing folder
-        raise OutputError(f"the checkpoint {checkpoint} cannot be written") from error
+    save_state(checkpoint, mark, state)
 
 
-def _set_aside(checkpoint: Path) -> Path:
-    """Move a checkpoint out of the way: hours of work are not written over for a mistyped option.
-
-    Raises OutputError where it cannot be moved.
-    """
-    kept = checkpoint.with_name(f"{checkpoint.name}.{int(checkpoint.stat().st_mtime)}")
-    try:
-        return checkpoint.replace(kept)
-    except OSError as error:
-        raise OutputError(f"{checkpoint} cannot be moved: {error.strerror}") from error
-
-
-def _resume(loop: Loop, checkpoint: Path, mark: str) -> bool:
-    """Take up a checkpoint of the very same training, if there is one."""
-    try:
-        state = torch.load(checkpoint, map_location=loop.device, weights_only=True)
-        if state["mark"] != mark:
-            return False
-    except Exception:  # a damaged pickle raises anything; the caller keeps the file and says so
-        return False
+def _resume(loop: Loop, state: State) -> None:
+    """Take up a training where it was."""
     loop.net.load_state_dict(state["net"])
     loop.optimizer.load_state_dict(state["optimizer"])
     loop.epoch, loop.history = state["epoch"], list(state["history"])
-    return True

@@ -28,7 +28,6 @@ _TALL = _FINE * FIGURE
 _ROWS = _FINE * HEIGHT + _TALL  # of the field they are composed in
 _MIDDLE = _ROWS // 2
 _INK = 100  # grey levels; more is ink that may touch
-_DRAWN = 0.5  # of the numbers are drawn stroke by stroke
 _EVEN = 0.5  # of the real hands have their digits brought to one height
 _LIGATURES = 0.1  # of the numbers have strokes from digit to digit
 _SPACINGS = ("apart", "close", "touching", "over")
@@ -40,18 +39,20 @@ Extent = tuple[int, int, int, int]  # left, right, top, bottom
 class Hands:
     """Where digits come from: real writers, and hands drawn stroke by stroke."""
 
-    def __init__(self, sources: Sequence[Samples]) -> None:
+    def __init__(self, sources: Sequence[Samples], drawn: float = 0.5) -> None:
         """sources: digits in MNIST format, all ten in each; each source is as likely, whatever
-        its size. Raises ValueError for one that lacks a digit."""
+        its size. drawn: the share of numbers that are drawn stroke by stroke.
+        Raises ValueError for a source that lacks a digit."""
         for source in sources:
             missing = set(range(NOT_A_DIGIT)) - set(source.labels.tolist())
             if missing:
                 raise ValueError(f"{source.source} has no digit {min(missing)}")
+        self._drawn_share = drawn if sources else 1.0
         self._sources = [(one.pictures, list(_by_writer(one))) for one in sources]
 
     def digits(self, text: str, random: Generator) -> list[Bytes]:
         """A picture of each of the digits in one hand: uint8 (h, w), 255 is ink, cut close."""
-        if not self._sources or random.random() < _DRAWN:
+        if random.random() < self._drawn_share:
             return self._drawn(text, random)
         return self._real(text, random)
 
@@ -216,9 +217,9 @@ def _write_mark(page: _Page, sign: str, last: bool, random: Generator) -> None:
     else:
         width = int(random.uniform(12, 60) if last else random.uniform(10, 24))
         middle = _MIDDLE + random.normal(0, 4)
-        for y in (middle - 5, middle + 5) if sign == "=" else (middle,):
-            begin = x + int(random.normal(0, 2)), int(y + random.normal(0, 2))
-            _stroke(page, begin, (x + width, int(y + random.normal(0, 4))), page.pen)
+        for level in (middle - 5, middle + 5) if sign == "=" else (middle,):
+            begin = x + int(random.normal(0, 2)), int(level + random.normal(0, 2))
+            _stroke(page, begin, (x + width, int(level + random.normal(0, 4))), page.pen)
     page.right = x + width + int(random.uniform(0, 5))
 
 

@@ -97,6 +97,7 @@ class TrainRecipe:
     """A whole training. name: what cards and headers call it."""
 
     name: str = "digits"
+    reads: Literal["digits", "numbers"] = "digits"  # one at a time, or whole numbers from strips
     root: str = ""  # the folder of the sources, from where the command runs; those that
     # are not there are left out
     mnist: str = ""  # below the root; downloaded where empty
@@ -106,6 +107,7 @@ class TrainRecipe:
     hold_back: bool = True  # False trains on the validation writers too: the last training,
     # once all is decided
     temperature: float = 0.0  # of the model; fitted on the validation writers where 0
+    strips: int = 16384  # of numbers: composed for each epoch
     network: NetworkOptions = field(default_factory=NetworkOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     augmented: bool = True  # False trains on the digits as they are

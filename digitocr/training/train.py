@@ -6,11 +6,12 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.errors import PipelineError
 from digitocr.mnist import NORMALIZATION
 from digitocr.resources import find_pipeline
 from digitocr.training.calibrate import fit_temperature, softmax
@@ -79,12 +80,16 @@ def run_training(order: Order, output: Path, *, report: Report = lambda line: No
     return train_model(recipe, corpus, output, order.seed, order.device, clock, report)
 
 
-def recipe_of(order: Order) -> TrainRecipe:
+def recipe_of(order: Order, reads: Literal["digits", "numbers"] = "digits") -> TrainRecipe:
     """The recipe that is ordered, or the usual one, with the epochs that are.
 
-    Raises PipelineError where it is missing or has a mistake.
+    reads: what its network must read.
+    Raises PipelineError where it is missing or has a mistake, or its network reads another
+    thing.
     """
     recipe = load_train_recipe(order.recipe_path or find_pipeline(_USUAL))
+    if recipe.reads != reads:
+        raise PipelineError(f"the recipe '{recipe.name}' is for {recipe.reads}, not for {reads}")
     if order.epochs is None:
         return recipe
     schedule = dataclasses.replace(recipe.schedule, epochs=order.epochs)
