@@ -29,7 +29,7 @@ _ROWS = _FINE * HEIGHT + _TALL  # of the field they are composed in
 _MIDDLE = _ROWS // 2
 _INK = 100  # grey levels; more is ink that may touch
 _EVEN = 0.5  # of the real hands have their digits brought to one height
-_LIGATURES = 0.1  # of the numbers have strokes from digit to digit
+_LIGATURES = 0.2  # of the numbers have strokes from digit to digit
 _SPACINGS = ("apart", "close", "touching", "over")
 
 Bytes = NDArray[Any]  # uint8; OpenCV's types say less
@@ -88,7 +88,7 @@ def any_text(random: Generator) -> str:
     grouped = _grouped(digits, random) if len(digits) > 3 and random.random() < 0.4 else digits
     if random.random() < 0.1:
         grouped += str(random.choice(list(".,-"))) + f"{int(random.integers(100)):02}"
-    ends = random.choice(["", "-", "=", ".-", "/-", "."], p=[0.67, 0.12, 0.05, 0.05, 0.05, 0.06])
+    ends = random.choice(["", "-", "=", ".-", "/-", "."], p=[0.68, 0.12, 0.05, 0.06, 0.03, 0.06])
     begins = str(random.choice(list("-="))) if random.random() < 0.03 else ""
     return begins + grouped + str(ends)
 
@@ -101,7 +101,7 @@ def any_strip(hands: Hands, random: Generator) -> tuple[Bytes, str]:
 
 
 def _date(random: Generator) -> str:
-    separator = str(random.choice(list("/.-")))
+    separator = str(random.choice(list("/.-"), p=[0.2, 0.4, 0.4]))
     zeros = "02" if random.random() < 0.5 else ""
     year = str(random.integers(1950, 2040))[2 * int(random.random() < 0.5) :]
     parts = [f"{int(random.integers(1, most)):{zeros}}" for most in (32, 13)]
@@ -256,7 +256,7 @@ def _worn(ink: Bytes, random: Generator) -> Bytes:
 
 def _reduced(ink: Bytes, random: Generator) -> Bytes:
     """Brought to a strip's height, sheared, and not quite as high or wide as meant."""
-    high = random.uniform(0.8, 1.15) / _FINE
+    high = random.uniform(0.72, 1.25) / _FINE
     wide = high * random.uniform(0.85, 1.2)
     lean = random.normal(0, 0.12) / _FINE
     room = abs(lean) * len(ink)
