@@ -37,6 +37,7 @@ from digitocr.types import (
     Number,
     PageReading,
     Status,
+    StripReading,
 )
 
 if TYPE_CHECKING:
@@ -76,19 +77,22 @@ def assemble(
     probabilities: NDArray[np.float32],
     options: AssembleOptions,
     grammar: Grammar | None = None,
+    strips: Sequence[StripReading | None] = (),
 ) -> PageReading:
     """Read the numbers of one page.
 
     probabilities: float32 (N, 11), of each candidate in ``glyphs``. grammar: of what its
-    fields hold; None for any number.
+    fields hold; None for any number. strips: what the strip of each field says, where any
+    was read.
     """
     bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1))
     readings: list[tuple[Field, _Reading]] = []
     for index, field in enumerate(glyphs.fields):
         own = slice(int(bounds[index]), int(bounds[index + 1]))
         read = _read_field(field, glyphs, probabilities[own], own)
-        if grammar is not None:
-            read = [_meant(reading, grammar) for reading in read]
+        strip = strips[index] if strips else None
+        if grammar is not None or strip is not None:
+            read = [_meant(reading, grammar or _any_number(), strip) for reading in read]
         readings += [(field, reading) for reading in read]
     numbers = [
         _number(file, glyphs, field, field.name or f"n{at}", reading, options)
@@ -117,6 +121,13 @@ def grammar_for(options: ValueOptions, expected: Sequence[str] | None) -> Gramma
     from digitocr.assembling.grammar import grammar_of  # loads what makes automata
 
     return grammar_of(options, expected)
+
+
+def _any_number() -> Grammar:
+    """That of a field of which nothing is known."""
+    from digitocr.assembling.grammar import grammar_of  # loads what makes automata
+
+    return grammar_of(ValueOptions())
 
 
 def _doubt_neighbours(readings: list[tuple[Field, _Reading]]) -> list[tuple[Field, _Reading]]:
@@ -207,7 +218,7 @@ def _given_number(tokens: list[Token], height: float) -> _Reading:
     return _Reading(read, doubt, unread=unread)
 
 
-def _meant(reading: _Reading, grammar: Grammar) -> _Reading:
+def _meant(reading: _Reading, grammar: Grammar, strip: StripReading | None) -> _Reading:
     """The reading within a grammar: another one may be likelier there.
 
     Where a number is known to stand, all ways to cut it are open; else its signs are known.
@@ -216,7 +227,7 @@ def _meant(reading: _Reading, grammar: Grammar) -> _Reading:
 
     if not any(one.kind == "digit" for one in reading.tokens) and reading.edges is None:
         return reading  # an empty field
-    meaning = decode(reading.edges or row_of(reading.tokens), grammar)
+    meaning = decode(reading.edges or row_of(reading.tokens), grammar, strip)
     if meaning is None:
         doubt = "what stands there is nothing that the field may hold"
         return replace(reading, doubt=reading.doubt or doubt, meaning=Meaning([], "", 0.0))

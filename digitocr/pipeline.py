@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitocr.classify import Classifier
+    from digitocr.reader import NumberReader
 
 __all__ = ["Pipeline"]
 
@@ -44,7 +45,7 @@ _Read = tuple[Source, Part, list["NDArray[np.float32]"]]
 
 @dataclass(frozen=True)
 class Pipeline:
-    """A way to read documents: a recipe, the model it reads with, and what fields may hold.
+    """A way to read documents: a recipe, the models it reads with, and what fields may hold.
 
     >>> pipeline = Pipeline.load("default")             # doctest: +SKIP
     >>> for document in pipeline.read_all(["scans/"]):  # doctest: +SKIP
@@ -55,6 +56,7 @@ class Pipeline:
     recipe: Recipe
     classifier: Classifier
     grammar: Grammar | None = None  # None where any number may stand in a field
+    numbers: NumberReader | None = None  # None where digits alone are read
 
     @classmethod
     def load(
@@ -75,7 +77,12 @@ class Pipeline:
         path = find_model(model or recipe.model.name)
         from digitocr.classify import Classifier  # loads the runtime, or torch for CUDA
 
-        return cls(recipe, Classifier.load(path, device), grammar)
+        numbers = None
+        if recipe.model.numbers:
+            from digitocr.reader import NumberReader
+
+            numbers = NumberReader.load(find_model(recipe.model.numbers))
+        return cls(recipe, Classifier.load(path, device), grammar, numbers)
 
     def read(self, path: str | Path) -> Document:
         """Read one file. Raises InputMissing where there is none."""
@@ -111,6 +118,14 @@ class Pipeline:
                     again = f".{drawn[source.file]}" if drawn[source.file] > 1 else ""
                     self._draw(source, document, overlay / (source.file + again), workers)
                 yield document
+
+    def assembled(
+        self, file: str, glyphs: Glyphs, probabilities: NDArray[np.float32]
+    ) -> PageReading:
+        """The numbers of one page whose glyphs were classified: float32 (N, 11)."""
+        strips = () if self.numbers is None else self.numbers.read(glyphs.strips)
+        options = self.recipe.assemble
+        return assemble(file, glyphs, probabilities, options, self.grammar, strips)
 
     def _draw(self, source: Source, document: Document, stem: Path, workers: Workers) -> None:
         """Write a document's overlays, ``STEM.pN.png``. Raises OutputError."""
@@ -177,7 +192,7 @@ class Pipeline:
         if glyphs.error:
             return ReadError(glyphs.number, glyphs.error)
         try:
-            return assemble(source.file, glyphs, probabilities, self.recipe.assemble, self.grammar)
+            return self.assembled(source.file, glyphs, probabilities)
         except Exception as error:  # one page never costs another
             _log.error("%s: %s\n%s", source.file, FAULT, place(error))
             return ReadError(glyphs.number, FAULT)

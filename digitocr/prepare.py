@@ -81,7 +81,7 @@ def prepare_page(page: Page, recipe: Recipe) -> Glyphs:
         cuts=segments.cuts,
         mark=segments.mark,
         crops=normalize(ink, segments),
-        strips=strips(ink, segments),
+        strips=strips(ink, segments) if recipe.model.numbers else (),
     )
 
 

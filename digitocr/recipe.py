@@ -70,9 +70,10 @@ class SegmentOptions:
 
 @dataclass(frozen=True, slots=True)
 class ModelOptions:
-    """Which model reads the digits."""
+    """Which models read."""
 
-    name: str = "digits"  # a file under models/, or a path
+    name: str = "digits"  # the digits: a file under models/, or a path
+    numbers: str = ""  # beside it, given fields as a whole, likewise; "" for none
     batch: int = 256  # crops
 
 

@@ -43,6 +43,8 @@ __all__ = [
     "Segments",
     "Status",
     "Strip",
+    "StripReading",
+    "Trust",
 ]
 
 Box = tuple[int, int, int, int]
@@ -147,6 +149,35 @@ class Strip:
     pixels: NDArray[np.uint8]
     scale: float
     left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How much the logarithms of two readers' shares count.
+
+    strip, lattice: weights, 0 and more. least: what a share of the lattice is at least taken
+    for; a value it has none for may only have no cuts to part its digits.
+    """
+
+    strip: float = 0.5
+    lattice: float = 0.5
+    least: float = -7.0
+
+
+@dataclass(frozen=True, slots=True)
+class StripReading:
+    """What a field's strip says.
+
+    shares: float32 (signs + 1, T), the logarithms of the shares of each sign and of "nothing
+        new" in each of its columns.
+    left, step: the column of the ink picture where the first begins, and their width there.
+    trust: in this reader and in the lattice beside it.
+    """
+
+    shares: NDArray[np.float32]
+    left: float
+    step: float
+    trust: Trust
 
 
 @dataclass(frozen=True, slots=True)

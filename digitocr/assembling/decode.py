@@ -1,36 +1,30 @@
 """What a field most probably holds, of all that its grammar allows.
 
-Every way through the field's lattice is a reading; readings of one value add up. The search
-keeps the best beginnings at each place (a beam over the Viterbi algorithm's states), and so
-knows besides how much speaks for other values, within the grammar and without it.
+One or two readers say how probable each value is: the lattice of the field's pieces, and,
+where the whole number was read as one strip, its columns.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import numpy as np
-
+from digitocr.assembling.columns import tokens_of
 from digitocr.assembling.grammar import grammar_of, unchecked
 from digitocr.assembling.lattice import Edges, Token
+from digitocr.assembling.prefixes import texts_of
+from digitocr.assembling.search import Found, search
+from digitocr.assembling.trust import log_sum, weighed
 from digitocr.recipe import ValueOptions
-from digitocr.types import CLASSES, NOT_A_DIGIT, Grammar
+from digitocr.types import Grammar, StripReading
 
-__all__ = ["Meaning", "decode"]
+__all__ = ["Meaning", "by_lattice", "by_strip", "decode"]
 
-_BEAM = 24  # beginnings that are followed at each place
-_LEAST = 1e-6  # the share of a digit that none is thought to have less of
-_STRAY = 2.0  # the log score lost where what looks like a separator is taken for a speck
-_OTHER_POINT = 0.7  # and where a point is taken for a comma, or a comma for a point
 _BREAKS_RULE = 0.05  # how much less likely a value is that the field's grammar forbids
 _NO_MEANING = 0.01  # a value that is less probable is not worth telling
-
-_POINTS = {".": ",", ",": "."}
-
-_Way = tuple["_Way | None", int, str]  # the way before, the edge, the sign it is read as
+_CREDIBLE = 0.02  # a lattice that gives a value less does not know where its digits stand
+_NEVER = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,162 +33,107 @@ class Meaning:
 
     tokens: the best reading. value: canonical. share: 0 to 1, how probable the value is.
     changed: the places in ``tokens`` of digits that only a check digit made so.
+    agreed: whether the strip, too, was read as this value.
     """
 
     tokens: list[Token]
     value: str
     share: float
     changed: tuple[int, ...] = ()
-
-
-class _Step(NamedTuple):
-    """A beginning: the log sum over its readings, the best one's score, and its way."""
-
-    total: float
-    best: float
-    way: _Way | None
-
-
-_Beam = dict[tuple[str, Hashable], _Step]
+    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """All values that were found: for each the log sum over its readings, and the best one."""
+class _Belief:
+    """What all readers say together.
 
-    totals: dict[str, float]
-    ways: dict[str, _Way]
+    shares: of each value within the grammar; they sum to 1 at most, and the rest is for
+    values that it forbids. lattice: what was found there, and in ``cut`` the logarithm of
+    the share that each value has by it alone. texts: what the strip says for each value,
+    with the logarithm of its share.
+    """
 
-    @property
-    def whole(self) -> float:
-        return float(np.logaddexp.reduce(list(self.totals.values()))) if self.totals else -math.inf
+    shares: dict[str, float]
+    lattice: Found
+    cut: dict[str, float]
+    texts: dict[str, tuple[str, float]]
 
     @property
     def best(self) -> str:
-        return max(self.totals, key=lambda value: self.totals[value])
+        return max(self.shares, key=lambda value: self.shares[value])
 
 
-def decode(edges: Edges, grammar: Grammar) -> Meaning | None:
+def decode(edges: Edges, grammar: Grammar, strip: StripReading | None = None) -> Meaning | None:
     """The most probable value of a field, None where it hardly holds one.
+
+    strip: what the field's strip says, None where it was not read.
 
     A value that its grammar forbids may stand there all the same, though it is not what is
     looked for: what speaks for such values lowers the share. A value that is the best only
     because of its check digits has the share that it has without them, since they cannot
     prove what they were used for.
     """
-    found = _search(edges, grammar)
-    if not found.totals:
+    belief = _believed(edges, grammar, strip)
+    if not belief.shares:
         return None
-    value = found.best
-    tokens = _tokens(edges, found.ways[value])
+    value = belief.best
+    tokens = _tokens(belief, value, strip)
     changed: tuple[int, ...] = ()
     bare = unchecked(grammar)
     if bare is not grammar:
-        loose = _search(edges, bare)
+        loose = _believed(edges, bare, strip)
         if loose.best != value:
-            changed = _differing(tokens, _tokens(edges, loose.ways[loose.best]))
-            found = loose
-    share = _share(edges, found, value)
-    return Meaning(tokens, value, share, changed) if share >= _NO_MEANING else None
+            changed = _differing(tokens, _tokens(loose, loose.best, strip))
+            belief = loose
+    share = belief.shares.get(value, 0.0)
+    if share < _NO_MEANING:
+        return None
+    agreed = math.exp(belief.texts.get(value, ("", _NEVER))[1]) > 0.5
+    return Meaning(tokens, value, share, changed, agreed)
 
 
-def _share(edges: Edges, found: _Found, value: str) -> float:
-    """How probable a value is among those that were found and those of no grammar."""
-    anything = _search(edges, grammar_of(ValueOptions())).whole
+def by_lattice(found: Found) -> dict[str, float]:
+    """The logarithm of each value's share, among values that were found and of no grammar."""
+    anything = search(found.edges, grammar_of(ValueOptions())).whole
     # The readings within the grammar are among those of no grammar.
     beyond = anything + math.log1p(-min(math.exp(min(found.whole - anything, 0.0)), 1 - 1e-12))
-    whole = np.logaddexp(found.whole, beyond + math.log(_BREAKS_RULE))
-    return math.exp(found.totals.get(value, -math.inf) - float(whole))
+    whole = log_sum([found.whole, beyond + math.log(_BREAKS_RULE)])
+    return {value: total - whole for value, total in found.totals.items()}
 
 
-def _search(edges: Edges, grammar: Grammar) -> _Found:
-    """All values that the beam reaches the end with."""
-    places = int(edges.span[:, 1].max()) + 1
-    signs = _signs(edges)
-    leaving: list[list[int]] = [[] for _ in range(places)]
-    for at, start in enumerate(edges.span[:, 0].tolist()):
-        leaving[start].append(at)
-    beams: list[_Beam] = [{} for _ in range(places)]
-    beams[0]["", grammar.start] = _Step(0.0, 0.0, None)
-    for place, edges_here in enumerate(leaving[:-1]):
-        beam = _best(beams[place])
-        for at in edges_here:
-            _follow(beam, beams[int(edges.span[at, 1])], at, signs[at], grammar)
-    return _values(beams[-1], grammar)
-
-
-def _signs(edges: Edges) -> list[list[tuple[str, float]]]:
-    """For each edge the signs that it may be read as, "" for none, with their log scores."""
-    shares = np.maximum(edges.probabilities[:, :NOT_A_DIGIT], _LEAST)
-    atoms = (edges.span[:, 1] - edges.span[:, 0])[:, None]
-    against = np.log(shares / shares.max(axis=1, keepdims=True))
-    digits = (edges.scores[:, :1] + atoms * against).tolist()
-    found = []
-    for at, mark in enumerate(edges.mark.tolist()):
-        signs = list(zip(CLASSES, digits[at], strict=True))
-        other = float(edges.scores[at, 1])
-        if mark:
-            signs.append((chr(mark), other))
-            if chr(mark) in _POINTS:
-                signs.append((_POINTS[chr(mark)], other - _OTHER_POINT))
-            other -= _STRAY
-        found.append([*signs, ("", other)])
-    return found
-
-
-def _follow(
-    before: _Beam, after: _Beam, at: int, signs: Sequence[tuple[str, float]], grammar: Grammar
-) -> None:
-    """Take an edge from each of the beginnings, read as each of its signs."""
-    for (text, state), step in before.items():
-        for sign, score in signs:
-            following = grammar.step(state, sign) if sign else state
-            if following is None:
-                continue
-            key = text + sign, following
-            total, best, way = step.total + score, step.best + score, (step.way, at, sign)
-            old = after.get(key)
-            if old is not None:
-                total = _sum(old.total, total)
-                if old.best >= best:
-                    best, way = old.best, old.way or way
-            after[key] = _Step(total, best, way)
-
-
-def _best(beam: _Beam) -> _Beam:
-    if len(beam) <= _BEAM:
-        return beam
-    return dict(sorted(beam.items(), key=lambda one: -one[1].total)[:_BEAM])
-
-
-def _sum(one: float, other: float) -> float:
-    """The logarithm of the sum."""
-    high, low = (one, other) if one > other else (other, one)
-    return high + math.log1p(math.exp(low - high))
-
-
-def _values(beam: _Beam, grammar: Grammar) -> _Found:
-    """The values of the texts at the end."""
-    totals: dict[str, float] = {}
-    best: dict[str, _Step] = {}
-    for (text, state), step in beam.items():
+def by_strip(strip: StripReading, grammar: Grammar) -> dict[str, tuple[str, float]]:
+    """The best text of each value, and the logarithm of the share of all its texts."""
+    best: dict[str, tuple[str, float]] = {}
+    totals: dict[str, list[float]] = {}
+    for text, state, share in texts_of(strip.shares, grammar):
         value = grammar.value(text, state)
-        if value is None or step.way is None:
+        if value is None:
             continue
-        totals[value] = _sum(totals[value], step.total) if value in totals else step.total
-        if value not in best or step.best > best[value].best:
-            best[value] = step
-    return _Found(totals, {value: step.way for value, step in best.items() if step.way})
+        totals.setdefault(value, []).append(share)
+        if value not in best or share > best[value][1]:
+            best[value] = text, share
+    within = math.exp(log_sum([share for shares in totals.values() for share in shares]))
+    whole = math.log(within + _BREAKS_RULE * max(1 - within, 1e-12))
+    return {value: (best[value][0], log_sum(shares) - whole) for value, shares in totals.items()}
 
 
-def _tokens(edges: Edges, way: _Way | None) -> list[Token]:
-    """The tokens of a way, from left to right."""
-    tokens: list[Token] = []
-    while way is not None:
-        way, at, sign = way
-        left, top, right, bottom = (int(edge) for edge in edges.boxes[at])
-        tokens.append(Token.of(sign, (left, top, right, bottom), edges.probabilities[at]))
-    return tokens[::-1]
+def _believed(edges: Edges, grammar: Grammar, strip: StripReading | None) -> _Belief:
+    """What all readers say of the values within a grammar."""
+    found = search(edges, grammar)
+    cut = by_lattice(found)
+    if strip is None:
+        return _Belief({value: math.exp(share) for value, share in cut.items()}, found, cut, {})
+    texts = by_strip(strip, grammar)
+    read = {value: share for value, (_, share) in texts.items()}
+    return _Belief(weighed(read, cut, strip.trust), found, cut, texts)
+
+
+def _tokens(belief: _Belief, value: str, strip: StripReading | None) -> list[Token]:
+    """The reading of a value: by the lattice's cuts, or by the strip where it has none for it."""
+    cut = belief.cut.get(value, _NEVER)
+    if strip is None or value not in belief.texts or math.exp(cut) >= _CREDIBLE:
+        return belief.lattice.tokens(value)
+    return tokens_of(belief.texts[value][0], strip, belief.lattice.edges)
 
 
 def _differing(tokens: Sequence[Token], likely: Sequence[Token]) -> tuple[int, ...]:

@@ -59,6 +59,7 @@ class Edges:
     """The candidates of one field, the edges of its lattice.
 
     boxes: int32 (N, 4). span: int32 (N, 2), of the field's atoms, which begin with 0.
+    cuts: uint8 (N,), how many of each one's sides are cut through ink.
     mark: uint8 (N,), the separator each may be, 0 where none. probabilities: float32
     (N, 11). scores: float64 (N, 3), the log score as the best digit, as other writing, and
     as the separator, -inf where it can be none.
@@ -66,6 +67,7 @@ class Edges:
 
     boxes: NDArray[np.int32]
     span: NDArray[np.int32]
+    cuts: NDArray[np.uint8]
     mark: NDArray[np.uint8]
     probabilities: NDArray[np.float32]
     scores: NDArray[np.float64]
@@ -111,13 +113,13 @@ def edges_of(
     of those. height: of the field's figures, in pixels of the ink picture. given: a number
     is known to stand there, so that tall ink is hardly anything else.
     """
-    boxes, mark = glyphs.boxes[own], glyphs.mark[own]
+    boxes, cuts, mark = glyphs.boxes[own], glyphs.cuts[own], glyphs.mark[own]
     span = glyphs.span[own] - glyphs.span[own].min()
-    scores = _scores(boxes, span, glyphs.cuts[own], mark, probabilities, height)
+    scores = _scores(boxes, span, cuts, mark, probabilities, height)
     if given:
         tall = boxes[:, 3] - boxes[:, 1] >= _LEAST_DIGIT * height
         scores[tall, 1] -= _GIVEN * (span[tall, 1] - span[tall, 0])
-    return Edges(boxes, span, mark, probabilities, scores)
+    return Edges(boxes, span, cuts, mark, probabilities, scores)
 
 
 def row_of(tokens: Sequence[Token]) -> Edges:
@@ -134,6 +136,7 @@ def row_of(tokens: Sequence[Token]) -> Edges:
     return Edges(
         np.array([one.box for one in tokens], np.int32),
         np.stack([places, places + 1], axis=1),
+        np.zeros(len(tokens), np.uint8),
         mark,
         probabilities,
         scores,

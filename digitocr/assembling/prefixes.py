@@ -7,7 +7,7 @@ grammar: a text's probability is the sum over all ways to say it column by colum
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,22 +25,21 @@ _NEVER = -math.inf
 _Beam = dict[tuple[str, Hashable], tuple[float, float]]
 
 
-def texts_of(shares: NDArray[np.float32], grammar: Grammar) -> dict[str, float]:
-    """Texts within a grammar and the logarithms of their probabilities.
+def texts_of(
+    shares: NDArray[np.float32], grammar: Grammar
+) -> Iterator[tuple[str, Hashable, float]]:
+    """Beginnings of texts within a grammar, whole ones among them.
 
     shares: float32 (signs + 1, T), the logarithms of shares in each column; the last row is
-    "nothing new". Texts that the grammar refuses are left out; empty where none is left.
+    "nothing new". Yields each text with its state and the logarithm of its probability.
     """
     beam: _Beam = {("", grammar.start): (0.0, _NEVER)}  # ended by nothing, or by their last sign
     quiet = shares[-1] >= _QUIET
     quiet[1:] &= quiet[:-1]  # the first of them parts two equal signs
     for column in shares[:, ~quiet].T.tolist():
         beam = _best(_followed(beam, column, grammar))
-    return {
-        text: _sum(*ends)
-        for (text, state), ends in beam.items()
-        if grammar.value(text, state) is not None
-    }
+    for (text, state), ends in beam.items():
+        yield text, state, _sum(*ends)
 
 
 def _followed(beam: _Beam, column: list[float], grammar: Grammar) -> _Beam:

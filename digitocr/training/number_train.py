@@ -11,6 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from digitocr.classify import Classifier
+from digitocr.reader import NumberReader
+from digitocr.resources import find_model
 from digitocr.strips import SIGNS, STRIP
 from digitocr.training.card import write_card
 from digitocr.training.checkpoint import State, kept_state, save_state
@@ -19,16 +22,19 @@ from digitocr.training.data import Samples
 from digitocr.training.loop import Clock
 from digitocr.training.material import read_material
 from digitocr.training.number_loop import NumberLoop, Strip, exact, run_epoch, start_numbers
+from digitocr.training.number_trust import cases_of, fitted, risk_of
 from digitocr.training.numbers import Hands, any_strip
 from digitocr.training.order import Order
 from digitocr.training.report import draw_curves
 from digitocr.training.train import checkpoint_of, recipe_of
 from digitocr.types import NOT_A_DIGIT
-from digitocr.weights import Header, write_model
+from digitocr.weights import Header, read_model, write_model
 
-__all__ = ["run_number_training"]
+__all__ = ["run_number_training", "weigh"]
 
 _VALIDATED = 500  # strips, composed of the digits of each source that are kept back
+_WEIGHED = 1200  # numbers that the trust in both readers is fitted to
+_COUNTED = 4000  # others, of which is counted how many are right
 
 Report = Callable[[str], None]
 
@@ -51,11 +57,37 @@ def run_number_training(
         for part in parts
         if _has_all(part.validation)
     }
+    classifier = Classifier.load(find_model(recipe.beside), "cpu")  # before anything long
     loop = start_numbers(recipe, order.seed)
     _train(loop, hands, validation, checkpoint_of(output), _mark(loop, parts), report)
     _write(loop, parts, validation, output)
+    weigh(output, [part.validation for part in parts], classifier, report)
     checkpoint_of(output).unlink(missing_ok=True)
     return loop
+
+
+def weigh(
+    model: Path, kept_back: Sequence[Samples], classifier: Classifier, report: Report
+) -> None:
+    """Find out how far a model and a classifier beside it are to be trusted; write it down.
+
+    kept_back: digits that neither was trained on. The model's header gets ``trust`` and
+    ``risk``, its card what they say.
+    """
+    report("weighing both readers by numbers of those who were kept back")
+    header, tensors, _ = read_model(model)
+    reader = NumberReader.load(model)
+    hands = Hands([part for part in kept_back if _has_all(part)])
+    fit, counted = (
+        cases_of(hands, count, classifier, reader, seed)
+        for count, seed in ((_WEIGHED, 1), (_COUNTED, 2))
+    )
+    trust = fitted(fit)
+    found = {"trust": dataclasses.asdict(trust), "risk": risk_of(counted, trust).header}
+    training = header.training | found | {"beside": classifier.id.sha256}
+    header = dataclasses.replace(header, training=training)
+    write_model(model, header, tensors)
+    write_card(model, header)
 
 
 def _train(

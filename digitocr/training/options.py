@@ -108,6 +108,7 @@ class TrainRecipe:
     # once all is decided
     temperature: float = 0.0  # of the model; fitted on the validation writers where 0
     strips: int = 16384  # of numbers: composed for each epoch
+    beside: str = "digits"  # of numbers: the model that reads the digits beside it
     network: NetworkOptions = field(default_factory=NetworkOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     augmented: bool = True  # False trains on the digits as they are

@@ -1,0 +1,145 @@
+"""All that a field's lattice may hold within a grammar.
+
+Every way through the lattice is a reading; readings of one value add up. The search keeps
+the best beginnings at each place (a beam over the Viterbi algorithm's states), and so knows
+besides how much speaks for other values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from digitocr.assembling.lattice import Edges, Token
+from digitocr.types import CLASSES, NOT_A_DIGIT, Grammar
+
+__all__ = ["Found", "search"]
+
+_BEAM = 24  # beginnings that are followed at each place
+_LEAST = 1e-6  # the share of a digit that none is thought to have less of
+_STRAY = 2.0  # the log score lost where what looks like a separator is taken for a speck
+_OTHER_POINT = 0.7  # and where a point is taken for a comma, or a comma for a point
+
+_POINTS = {".": ",", ",": "."}
+
+_Way = tuple["_Way | None", int, str]  # the way before, the edge, the sign it is read as
+
+
+class _Step(NamedTuple):
+    """A beginning: the log sum over its readings, the best one's score, and its way."""
+
+    total: float
+    best: float
+    way: _Way | None
+
+
+_Beam = dict[tuple[str, Hashable], _Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All values that were found: for each the log sum over its readings, and the best one."""
+
+    edges: Edges
+    totals: dict[str, float]
+    ways: dict[str, _Way]
+
+    @property
+    def whole(self) -> float:
+        """The log sum over all values, -inf where there are none."""
+        return float(np.logaddexp.reduce(list(self.totals.values()))) if self.totals else -math.inf
+
+    def tokens(self, value: str) -> list[Token]:
+        """The best reading of a value that was found, from left to right."""
+        tokens: list[Token] = []
+        way: _Way | None = self.ways[value]
+        while way is not None:
+            way, at, sign = way
+            left, top, right, bottom = (int(edge) for edge in self.edges.boxes[at])
+            box = left, top, right, bottom
+            tokens.append(Token.of(sign, box, self.edges.probabilities[at]))
+        return tokens[::-1]
+
+
+def search(edges: Edges, grammar: Grammar) -> Found:
+    """All values that the beam reaches the end with."""
+    places = int(edges.span[:, 1].max()) + 1
+    signs = _signs(edges)
+    leaving: list[list[int]] = [[] for _ in range(places)]
+    for at, start in enumerate(edges.span[:, 0].tolist()):
+        leaving[start].append(at)
+    beams: list[_Beam] = [{} for _ in range(places)]
+    beams[0]["", grammar.start] = _Step(0.0, 0.0, None)
+    for place, edges_here in enumerate(leaving[:-1]):
+        beam = _best(beams[place])
+        for at in edges_here:
+            _follow(beam, beams[int(edges.span[at, 1])], at, signs[at], grammar)
+    return _values(edges, beams[-1], grammar)
+
+
+def _signs(edges: Edges) -> list[list[tuple[str, float]]]:
+    """For each edge the signs that it may be read as, "" for none, with their log scores."""
+    shares = np.maximum(edges.probabilities[:, :NOT_A_DIGIT], _LEAST)
+    atoms = (edges.span[:, 1] - edges.span[:, 0])[:, None]
+    against = np.log(shares / shares.max(axis=1, keepdims=True))
+    digits = (edges.scores[:, :1] + atoms * against).tolist()
+    found = []
+    for at, mark in enumerate(edges.mark.tolist()):
+        signs = list(zip(CLASSES, digits[at], strict=True))
+        other = float(edges.scores[at, 1])
+        if mark:
+            signs.append((chr(mark), other))
+            if chr(mark) in _POINTS:
+                signs.append((_POINTS[chr(mark)], other - _OTHER_POINT))
+            other -= _STRAY
+        found.append([*signs, ("", other)])
+    return found
+
+
+def _follow(
+    before: _Beam, after: _Beam, at: int, signs: Sequence[tuple[str, float]], grammar: Grammar
+) -> None:
+    """Take an edge from each of the beginnings, read as each of its signs."""
+    for (text, state), step in before.items():
+        for sign, score in signs:
+            following = grammar.step(state, sign) if sign else state
+            if following is None:
+                continue
+            key = text + sign, following
+            total, best, way = step.total + score, step.best + score, (step.way, at, sign)
+            old = after.get(key)
+            if old is not None:
+                total = _sum(old.total, total)
+                if old.best >= best:
+                    best, way = old.best, old.way or way
+            after[key] = _Step(total, best, way)
+
+
+def _best(beam: _Beam) -> _Beam:
+    if len(beam) <= _BEAM:
+        return beam
+    return dict(sorted(beam.items(), key=lambda one: -one[1].total)[:_BEAM])
+
+
+def _sum(one: float, other: float) -> float:
+    """The logarithm of the sum."""
+    high, low = (one, other) if one > other else (other, one)
+    return high + math.log1p(math.exp(low - high))
+
+
+def _values(edges: Edges, beam: _Beam, grammar: Grammar) -> Found:
+    """The values of the texts at the end."""
+    totals: dict[str, float] = {}
+    best: dict[str, _Step] = {}
+    for (text, state), step in beam.items():
+        value = grammar.value(text, state)
+        if value is None or step.way is None:
+            continue
+        totals[value] = _sum(totals[value], step.total) if value in totals else step.total
+        if value not in best or step.best > best[value].best:
+            best[value] = step
+    return Found(edges, totals, {value: step.way for value, step in best.items() if step.way})

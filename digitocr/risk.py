@@ -1,0 +1,84 @@
+"""What was right and wrong of values told with a confidence, and what may be accepted by it.
+
+The table lies in a model's header. It says no more than what was counted: from which
+confidence on a share of wrong values is kept, and how many values that stands on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.special import betaincinv
+
+__all__ = ["Accepted", "RiskTable"]
+
+_STEPS = 200  # rows of a table
+_SURE = 0.9  # how surely the wrong values are no more than what is promised
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What is accepted for a risk.
+
+    confidence: from here on. values, wrong: of the table, as sure as this. most: the share of
+    wrong values that there may be, with nine in ten certainty.
+    """
+
+    confidence: float
+    values: int
+    wrong: int
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
+class RiskTable:
+    """How many values were told at least so surely, and how many of them were wrong.
+
+    rows: (confidence, values, wrong), from the surest on; values and wrong add up from above.
+    """
+
+    rows: tuple[tuple[float, int, int], ...] = ()
+
+    @classmethod
+    def of(cls, confidences: Sequence[float], right: Sequence[bool]) -> RiskTable:
+        """The table of values as they were told: each one's confidence and whether it was right."""
+        order = sorted(range(len(right)), key=lambda at: (-confidences[at], right[at]))
+        every = max(1, math.ceil(len(order) / _STEPS))
+        rows, wrong = [], 0
+        for count, at in enumerate(order, start=1):
+            wrong += not right[at]
+            if count % every == 0 or count == len(order):
+                rows.append((float(confidences[at]), count, wrong))
+        return cls(tuple(rows))
+
+    @classmethod
+    def from_header(cls, table: Mapping[str, Sequence[Sequence[float]]]) -> RiskTable:
+        """The table of ``header``. Raises ValueError where it is none."""
+        rows = tuple((float(c), int(n), int(wrong)) for c, n, wrong in table.get("rows", ()))
+        if any(not 0 <= wrong <= n for _, n, wrong in rows):
+            raise ValueError("more values are wrong than were told")
+        return cls(rows)
+
+    @property
+    def header(self) -> dict[str, list[list[float]]]:
+        """As a model's header holds it."""
+        return {"rows": [[round(c, 6), n, wrong] for c, n, wrong in self.rows]}
+
+    def accepted(self, risk: float) -> Accepted | None:
+        """What may be accepted if a share ``risk`` of it may be wrong, None for nothing.
+
+        As much as can be accepted while the values that stand behind it are enough to say so.
+        """
+        best = None
+        for confidence, values, wrong in self.rows:
+            most = _upper(wrong, values)
+            if most <= risk:
+                best = Accepted(confidence, values, wrong, most)
+        return best
+
+
+def _upper(wrong: int, values: int) -> float:
+    """The share of wrong values that is hardly exceeded (Clopper and Pearson 1934)."""
+    return 1.0 if wrong == values else float(betaincinv(wrong + 1, values - wrong, _SURE))

@@ -1,0 +1,110 @@
+"""How far the two readers of whole numbers are to be trusted.
+
+Both read numbers that are composed of digits that neither was trained on. From some of these
+comes the trust in each of them; others, never looked at for that, are then counted: how often
+a value is right that is told with some confidence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.random import Generator
+from scipy.optimize import minimize
+
+from digitocr.assembling.decode import by_lattice, by_strip
+from digitocr.assembling.grammar import grammar_of
+from digitocr.assembling.lattice import edges_of, figure_height
+from digitocr.assembling.search import search
+from digitocr.assembling.trust import weighed
+from digitocr.classify import Classifier
+from digitocr.prepare import prepare_page
+from digitocr.reader import NumberReader
+from digitocr.recipe import Recipe, ValueOptions, load_recipe
+from digitocr.resources import find_pipeline
+from digitocr.risk import RiskTable
+from digitocr.training.numbers import Bytes, Hands, any_strip
+from digitocr.types import Page, Trust
+
+__all__ = ["Case", "cases_of", "fitted", "risk_of"]
+
+_PIPELINE = "number"
+_SMALL, _LARGE = 2.0, 4.0  # times a strip's height: how large numbers are drawn to be read
+_MARGIN = 4, 20  # pixels of paper around them
+_LOST = -9.0  # the logarithm of what is thought of a truth that neither reader found
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One number: what it is, and what each reader says of each value, as ``weighed`` takes it."""
+
+    truth: str
+    read: dict[str, float]
+    cut: dict[str, float]
+
+
+def cases_of(
+    hands: Hands, count: int, classifier: Classifier, reader: NumberReader, seed: int
+) -> list[Case]:
+    """Numbers of some hands, read by both readers, always the same for a seed."""
+    recipe = load_recipe(find_pipeline(_PIPELINE))
+    return [
+        _case(*_number(hands, np.random.default_rng([seed, 14, at])), recipe, classifier, reader)
+        for at in range(count)
+    ]
+
+
+def fitted(cases: Sequence[Case]) -> Trust:
+    """The trust by which the true values are the most probable. cases: at least one."""
+
+    def surprise(settings: Sequence[float]) -> float:
+        trust = _trust(settings)
+        shares = (weighed(one.read, one.cut, trust).get(one.truth, 0.0) for one in cases)
+        return -sum(math.log(share) if share > 0 else _LOST for share in shares) / len(cases)
+
+    start = [Trust().strip, Trust().lattice, Trust().least]
+    found = minimize(surprise, start, method="Nelder-Mead", options={"maxiter": 120})
+    return _trust(found.x)
+
+
+def risk_of(cases: Sequence[Case], trust: Trust) -> RiskTable:
+    """How often the values that both readers told together were right."""
+    told = [weighed(one.read, one.cut, trust) for one in cases]
+    best = [max(shares, key=lambda value: shares[value], default="") for shares in told]
+    return RiskTable.of(
+        [shares.get(value, 0.0) for shares, value in zip(told, best, strict=True)],
+        [value == one.truth for one, value in zip(cases, best, strict=True)],
+    )
+
+
+def _trust(settings: Sequence[float]) -> Trust:
+    strip, lattice, least = (float(one) for one in settings)
+    return Trust(max(strip, 0.0), max(lattice, 0.0), min(least, -0.1))
+
+
+def _number(hands: Hands, random: Generator) -> tuple[Bytes, str]:
+    """A number as somebody scanned it: uint8 (h, w), 255 is paper, and its digits."""
+    strip, text = any_strip(hands, random)
+    times = random.uniform(_SMALL, _LARGE)
+    large = cv2.resize(strip, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
+    return 255 - np.pad(large, int(random.integers(*_MARGIN))), "".join(filter(str.isdigit, text))
+
+
+def _case(
+    picture: Bytes, truth: str, recipe: Recipe, classifier: Classifier, reader: NumberReader
+) -> Case:
+    """What both readers say of one number."""
+    glyphs = prepare_page(Page(1, picture), recipe)
+    (strip,) = reader.read(glyphs.strips)
+    if strip is None:
+        return Case(truth, {}, {})
+    grammar = grammar_of(ValueOptions())
+    shares = classifier.probabilities(glyphs.crops, threads=1)
+    height = figure_height(glyphs.boxes, shares)
+    edges = edges_of(glyphs, shares, slice(0, len(shares)), height, given=True)
+    read = {value: share for value, (_, share) in by_strip(strip, grammar).items()}
+    return Case(truth, read, by_lattice(search(edges, grammar)))
