@@ -43,7 +43,7 @@ from digitocr.types import (
 if TYPE_CHECKING:
     from digitocr.assembling.decode import Meaning
 
-__all__ = ["assemble", "grammar_for"]
+__all__ = ["assemble", "evidence", "grammar_for"]
 
 _SAME_NUMBER = 0.8  # of the figures' height: numbers with a narrower gap may be one
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
@@ -108,6 +108,24 @@ def assemble(
         skew=glyphs.skew,
         numbers=tuple(numbers),
     )
+
+
+def evidence(
+    glyphs: Glyphs, probabilities: NDArray[np.float32], strip: StripReading
+) -> tuple[dict[str, float], dict[str, float]]:
+    """What the strip and the lattice of a page's only field, a given one, each say.
+
+    probabilities: float32 (N, 11), N at least 1. Returns the logarithms of the shares of each
+    value, as ``trust.weighed`` takes them.
+    """
+    from digitocr.assembling.decode import by_lattice, by_strip  # loads what makes automata
+    from digitocr.assembling.search import search
+
+    height = figure_height(glyphs.boxes, probabilities)
+    edges = edges_of(glyphs, probabilities, slice(0, len(probabilities)), height, given=True)
+    grammar = _any_number()
+    texts = by_strip(strip, grammar)
+    return {value: share for value, (_, share) in texts.items()}, by_lattice(search(edges, grammar))
 
 
 def grammar_for(options: ValueOptions, expected: Sequence[str] | None) -> Grammar | None:

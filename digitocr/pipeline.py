@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitocr.classify import Classifier
-    from digitocr.reader import NumberReader
+    from digitocr.transcribe import Transcriber
 
 __all__ = ["Pipeline"]
 
@@ -56,7 +56,7 @@ class Pipeline:
     recipe: Recipe
     classifier: Classifier
     grammar: Grammar | None = None  # None where any number may stand in a field
-    numbers: NumberReader | None = None  # None where digits alone are read
+    transcriber: Transcriber | None = None  # None where digits alone are read
 
     @classmethod
     def load(
@@ -77,12 +77,12 @@ class Pipeline:
         path = find_model(model or recipe.model.name)
         from digitocr.classify import Classifier  # loads the runtime, or torch for CUDA
 
-        numbers = None
+        transcriber = None
         if recipe.model.numbers:
-            from digitocr.reader import NumberReader
+            from digitocr.transcribe import Transcriber
 
-            numbers = NumberReader.load(find_model(recipe.model.numbers))
-        return cls(recipe, Classifier.load(path, device), grammar, numbers)
+            transcriber = Transcriber.load(find_model(recipe.model.numbers))
+        return cls(recipe, Classifier.load(path, device), grammar, transcriber)
 
     def read(self, path: str | Path) -> Document:
         """Read one file. Raises InputMissing where there is none."""
@@ -123,7 +123,7 @@ class Pipeline:
         self, file: str, glyphs: Glyphs, probabilities: NDArray[np.float32]
     ) -> PageReading:
         """The numbers of one page whose glyphs were classified: float32 (N, 11)."""
-        strips = () if self.numbers is None else self.numbers.read(glyphs.strips)
+        strips = () if self.transcriber is None else self.transcriber.transcribe(glyphs.strips)
         options = self.recipe.assemble
         return assemble(file, glyphs, probabilities, options, self.grammar, strips)
 

@@ -15,10 +15,10 @@ import numpy as np
 from digitocr.clean import clean
 from digitocr.errors import DocumentError
 from digitocr.ingest import OpenDocument, open_document
+from digitocr.lift import lift
 from digitocr.normalize import normalize
 from digitocr.recipe import Recipe
 from digitocr.segment import segment
-from digitocr.strip import strips
 from digitocr.types import Glyphs, Page
 
 __all__ = ["FAULT", "Part", "failed_page", "place", "prepare", "prepare_page"]
@@ -81,7 +81,7 @@ def prepare_page(page: Page, recipe: Recipe) -> Glyphs:
         cuts=segments.cuts,
         mark=segments.mark,
         crops=normalize(ink, segments),
-        strips=strips(ink, segments) if recipe.model.numbers else (),
+        strips=lift(ink, segments) if recipe.model.numbers else (),
     )
 
 

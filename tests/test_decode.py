@@ -128,6 +128,7 @@ def test_of_two_ways_to_cut_the_one_that_the_grammar_allows_is_read() -> None:
     cut = Edges(  # one wide candidate that looks like an 8, or two halves: 1 and 3
         boxes=np.array([[0, 0, 20, 20], [0, 0, 10, 20], [10, 0, 20, 20]], np.int32),
         span=np.array([[0, 2], [0, 1], [1, 2]], np.int32),
+        cuts=np.zeros(3, np.uint8),
         mark=np.zeros(3, np.uint8),
         probabilities=np.stack(
             [token("8").probabilities, token("1", d7=0.4).probabilities, token("3").probabilities]

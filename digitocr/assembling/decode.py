@@ -15,8 +15,8 @@ from digitocr.assembling.grammar import grammar_of, unchecked
 from digitocr.assembling.lattice import Edges, Token
 from digitocr.assembling.prefixes import texts_of
 from digitocr.assembling.search import Found, search
-from digitocr.assembling.trust import log_sum, weighed
 from digitocr.recipe import ValueOptions
+from digitocr.trust import log_sum, weighed
 from digitocr.types import Grammar, StripReading
 
 __all__ = ["Meaning", "by_lattice", "by_strip", "decode"]

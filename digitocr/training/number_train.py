@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from digitocr.classify import Classifier
-from digitocr.reader import NumberReader
 from digitocr.resources import find_model
 from digitocr.strips import SIGNS, STRIP
 from digitocr.training.card import write_card
@@ -27,6 +26,7 @@ from digitocr.training.numbers import Hands, any_strip
 from digitocr.training.order import Order
 from digitocr.training.report import draw_curves
 from digitocr.training.train import checkpoint_of, recipe_of
+from digitocr.transcribe import Transcriber
 from digitocr.types import NOT_A_DIGIT
 from digitocr.weights import Header, read_model, write_model
 
@@ -76,10 +76,10 @@ def weigh(
     """
     report("weighing both readers by numbers of those who were kept back")
     header, tensors, _ = read_model(model)
-    reader = NumberReader.load(model)
+    transcriber = Transcriber.load(model)
     hands = Hands([part for part in kept_back if _has_all(part)])
     fit, counted = (
-        cases_of(hands, count, classifier, reader, seed)
+        cases_of(hands, count, classifier, transcriber, seed)
         for count, seed in ((_WEIGHED, 1), (_COUNTED, 2))
     )
     trust = fitted(fit)

@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 from scipy.optimize import minimize
 
-from digitocr.assembling.decode import by_lattice, by_strip
-from digitocr.assembling.grammar import grammar_of
-from digitocr.assembling.lattice import edges_of, figure_height
-from digitocr.assembling.search import search
-from digitocr.assembling.trust import weighed
+from digitocr.assemble import evidence
 from digitocr.classify import Classifier
 from digitocr.prepare import prepare_page
-from digitocr.reader import NumberReader
-from digitocr.recipe import Recipe, ValueOptions, load_recipe
+from digitocr.recipe import ModelOptions, Recipe, load_recipe
 from digitocr.resources import find_pipeline
 from digitocr.risk import RiskTable
 from digitocr.training.numbers import Bytes, Hands, any_strip
+from digitocr.transcribe import Transcriber
+from digitocr.trust import weighed
 from digitocr.types import Page, Trust
 
 __all__ = ["Case", "cases_of", "fitted", "risk_of"]
@@ -48,12 +45,15 @@ class Case:
 
 
 def cases_of(
-    hands: Hands, count: int, classifier: Classifier, reader: NumberReader, seed: int
+    hands: Hands, count: int, classifier: Classifier, transcriber: Transcriber, seed: int
 ) -> list[Case]:
     """Numbers of some hands, read by both readers, always the same for a seed."""
     recipe = load_recipe(find_pipeline(_PIPELINE))
+    recipe = replace(recipe, model=ModelOptions(numbers=transcriber.id.name))
     return [
-        _case(*_number(hands, np.random.default_rng([seed, 14, at])), recipe, classifier, reader)
+        _case(
+            *_number(hands, np.random.default_rng([seed, 14, at])), recipe, classifier, transcriber
+        )
         for at in range(count)
     ]
 
@@ -95,16 +95,12 @@ def _number(hands: Hands, random: Generator) -> tuple[Bytes, str]:
 
 
 def _case(
-    picture: Bytes, truth: str, recipe: Recipe, classifier: Classifier, reader: NumberReader
+    picture: Bytes, truth: str, recipe: Recipe, classifier: Classifier, transcriber: Transcriber
 ) -> Case:
     """What both readers say of one number."""
     glyphs = prepare_page(Page(1, picture), recipe)
-    (strip,) = reader.read(glyphs.strips)
+    (strip,) = transcriber.transcribe(glyphs.strips)
     if strip is None:
         return Case(truth, {}, {})
-    grammar = grammar_of(ValueOptions())
     shares = classifier.probabilities(glyphs.crops, threads=1)
-    height = figure_height(glyphs.boxes, shares)
-    edges = edges_of(glyphs, shares, slice(0, len(shares)), height, given=True)
-    read = {value: share for value, (_, share) in by_strip(strip, grammar).items()}
-    return Case(truth, read, by_lattice(search(edges, grammar)))
+    return Case(truth, *evidence(glyphs, shares, strip))

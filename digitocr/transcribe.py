@@ -1,4 +1,4 @@
-"""Stage 5, beside ``classify``: strips become shares of signs, column by column.
+"""Stage 5, beside ``classify``: strips are transcribed, each column to the shares of signs.
 
 Each strip is looked at as it is and in a few views of the same width, as it might have been
 written as well; the mean of what they say is right more often than any one of them.
@@ -20,7 +20,7 @@ from digitocr.strips import HEIGHT, SIGNS, STEP, STRIP
 from digitocr.types import ModelId, Strip, StripReading, Trust
 from digitocr.weights import Header, read_model
 
-__all__ = ["NumberReader"]
+__all__ = ["Transcriber"]
 
 _VIEWS = ((1.0, 0.0), (0.88, 0.0), (1.12, 0.0), (1.0, 0.15), (1.0, -0.15))  # height, lean
 _LEAST = 1e-9  # of a share, whose logarithm is told
@@ -28,7 +28,7 @@ _LEAST = 1e-9  # of a share, whose logarithm is told
 Bytes = NDArray[Any]  # uint8; OpenCV's types say less
 
 
-class NumberReader:
+class Transcriber:
     """A trained model for whole numbers, ready to read. It runs on the processor.
 
     id: its name and the SHA-256 of its file. header: what its file says of it.
@@ -41,7 +41,7 @@ class NumberReader:
         self._trust = Trust(**header.training.get("trust", {}))
 
     @classmethod
-    def load(cls, path: Path) -> NumberReader:
+    def load(cls, path: Path) -> Transcriber:
         """The model of a file.
 
         Raises ModelError where the file is missing, damaged, changed, or for anything else
@@ -58,11 +58,11 @@ class NumberReader:
             raise ModelError(f"the weights in {path} do not fit the network it names") from error
         return cls(engine, header, ModelId(path.stem, sha256))
 
-    def read(self, strips: Sequence[Strip | None]) -> list[StripReading | None]:
+    def transcribe(self, strips: Sequence[Strip | None]) -> list[StripReading | None]:
         """What each strip says, None where there is none."""
-        return [None if strip is None else self._read(strip) for strip in strips]
+        return [None if strip is None else self._transcribe(strip) for strip in strips]
 
-    def _read(self, strip: Strip) -> StripReading:
+    def _transcribe(self, strip: Strip) -> StripReading:
         views = [np.exp(self._engine.shares(view)) for view in _views(strip.pixels)]
         shares = np.log(np.maximum(np.mean(views, axis=0), _LEAST))
         return StripReading(shares, strip.left, STEP / strip.scale, self._trust)

@@ -1,4 +1,4 @@
-"""Stage 4, beside ``normalize``: the number of a given field as one strip.
+"""Stage 4, beside ``normalize``: the number of each given field is lifted off as one strip.
 
 Where digits touch, no crop holds one alone; a strip holds them all, as they were written.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from digitocr.strips import FIGURE, HEIGHT
 from digitocr.types import Ink, Segments, Strip
 
-__all__ = ["strips"]
+__all__ = ["lift"]
 
 _MARGIN = 5  # pixels of a strip, at either end
 _SMALL = 0.4  # of the highest piece: what is lower tells nothing of the figures' height
@@ -26,7 +26,7 @@ _SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
 Bytes = NDArray[Any]  # uint8; OpenCV's types say less
 
 
-def strips(ink: Ink, segments: Segments) -> tuple[Strip | None, ...]:
+def lift(ink: Ink, segments: Segments) -> tuple[Strip | None, ...]:
     """A strip for each field of ``segments`` that is given and holds ink, None for others."""
     starts = np.searchsorted(segments.field, np.arange(len(segments.fields) + 1))
     found: list[Strip | None] = []
