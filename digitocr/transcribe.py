@@ -34,11 +34,11 @@ class Transcriber:
     id: its name and the SHA-256 of its file. header: what its file says of it.
     """
 
-    def __init__(self, engine: StripProcessor, header: Header, id: ModelId) -> None:
+    def __init__(self, engine: StripProcessor, header: Header, id: ModelId, trust: Trust) -> None:
         self.id = id
         self.header = header
         self._engine = engine
-        self._trust = Trust(**header.training.get("trust", {}))
+        self._trust = trust
 
     @classmethod
     def load(cls, path: Path) -> Transcriber:
@@ -56,7 +56,7 @@ class Transcriber:
             engine = StripProcessor(header, tensors)
         except ValueError as error:
             raise ModelError(f"the weights in {path} do not fit the network it names") from error
-        return cls(engine, header, ModelId(path.stem, sha256))
+        return cls(engine, header, ModelId(path.stem, sha256), _trust(path, header))
 
     def transcribe(self, strips: Sequence[Strip | None]) -> list[StripReading | None]:
         """What each strip says, None where there is none."""
@@ -66,6 +66,14 @@ class Transcriber:
         views = [np.exp(self._engine.shares(view)) for view in _views(strip.pixels)]
         shares = np.log(np.maximum(np.mean(views, axis=0), _LEAST))
         return StripReading(shares, strip.left, STEP / strip.scale, self._trust)
+
+
+def _trust(path: Path, header: Header) -> Trust:
+    """How far the header says that the model is to be trusted. Raises ModelError."""
+    try:
+        return Trust(**{k: float(v) for k, v in header.training.get("trust", {}).items()})
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ModelError(f"what the model {path} says of its trust is not valid") from error
 
 
 def _views(pixels: Bytes) -> Iterator[Bytes]:

@@ -135,7 +135,9 @@ def test_the_processor_computes_what_torch_does(tmp_path: Path, name: str, outpu
 def test_every_kind_of_layer_is_compared() -> None:
     described = set(re.findall(r"``(\w+)[^`]*``", str(network.__doc__)))
     assert {"conv", "residual", "norm"} <= described
-    assert {layer.split()[0] for layers in NETS.values() for layer in layers} == described
+    of_strips = {"columns"}  # tests/test_transcribe.py
+    compared = {layer.split()[0] for layers in NETS.values() for layer in layers}
+    assert compared | of_strips == described
 
 
 def test_a_cuda_device_would_compute_the_same(tmp_path: Path) -> None:
