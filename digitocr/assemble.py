@@ -25,7 +25,8 @@ from digitocr.assembling.lattice import (
     row_of,
     token,
 )
-from digitocr.recipe import AssembleOptions, ValueOptions
+from digitocr.recipe import ValueOptions
+from digitocr.risk import Bars
 from digitocr.types import (
     CLASSES,
     NOT_A_DIGIT,
@@ -60,7 +61,8 @@ class _Reading:
 
     edges, height: all the ways to read it, and the height of its figures, where a number is
     known to stand. meaning: what it holds within the field's grammar.
-    unread: how many glyphs as high as digits stand there besides.
+    unread: how many glyphs as high as digits stand there besides. read_whole: whether its strip
+    was read as well.
     """
 
     tokens: list[Token]
@@ -69,21 +71,22 @@ class _Reading:
     height: float = 0.0
     meaning: Meaning | None = None
     unread: int = 0
+    read_whole: bool = False
 
 
 def assemble(
     file: str,
     glyphs: Glyphs,
     probabilities: NDArray[np.float32],
-    options: AssembleOptions,
+    bars: Bars,
     grammar: Grammar | None = None,
     strips: Sequence[StripReading | None] = (),
 ) -> PageReading:
     """Read the numbers of one page.
 
-    probabilities: float32 (N, 11), of each candidate in ``glyphs``. grammar: of what its
-    fields hold; None for any number. strips: what the strip of each field says, where any
-    was read.
+    probabilities: float32 (N, 11), of each candidate in ``glyphs``. bars: that a number's
+    confidence must reach. grammar: of what its fields hold; None for any number. strips: what
+    the strip of each field says, where any was read.
     """
     bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1))
     readings: list[tuple[Field, _Reading]] = []
@@ -95,7 +98,7 @@ def assemble(
             read = [_meant(reading, grammar or _any_number(), strip) for reading in read]
         readings += [(field, reading) for reading in read]
     numbers = [
-        _number(file, glyphs, field, field.name or f"n{at}", reading, options)
+        _number(file, glyphs, field, field.name or f"n{at}", reading, bars)
         for at, (field, reading) in enumerate(_doubt_neighbours(readings), start=1)
     ]
     width, height = glyphs.page_size
@@ -250,7 +253,10 @@ def _meant(reading: _Reading, grammar: Grammar, strip: StripReading | None) -> _
         doubt = "what stands there is nothing that the field may hold"
         return replace(reading, doubt=reading.doubt or doubt, meaning=Meaning([], "", 0.0))
     if reading.edges is not None:  # other ink may be left unread than before
-        return replace(_given_number(meaning.tokens, reading.height), meaning=meaning)
+        read = _given_number(meaning.tokens, reading.height)
+        if meaning.agreed:  # the strip holds all the ink
+            read = replace(read, unread=0)
+        return replace(read, meaning=meaning, read_whole=strip is not None)
     tokens = trimmed([one for one in meaning.tokens if one.kind != "other"])
     return replace(reading, tokens=tokens, meaning=meaning)
 
@@ -265,7 +271,7 @@ def _number(
     field: Field,
     name: str,
     reading: _Reading,
-    options: AssembleOptions,
+    bars: Bars,
 ) -> Number:
     """A row of the table."""
     tokens = reading.tokens
@@ -281,7 +287,8 @@ def _number(
     confidence *= _UNREAD**reading.unread
     if reading.doubt and not digits:
         confidence = 0.0
-    status, message = _status(digits, confidence, doubt, options)
+    bar = bars.whole if reading.read_whole else bars.apart
+    status, message = _status(digits, confidence, doubt, bar)
     return Number(
         file=file,
         page=glyphs.number,
@@ -306,15 +313,13 @@ def _changed(meaning: Meaning) -> str:
     return f"{which} read so that the check digit fits, which proves nothing"
 
 
-def _status(
-    digits: list[Token], confidence: float, doubt: str, options: AssembleOptions
-) -> tuple[Status, str]:
+def _status(digits: list[Token], confidence: float, doubt: str, bar: float) -> tuple[Status, str]:
     """Whether a number is accepted, and if not, why."""
     if doubt:
         return "review", doubt
     if not digits:
         return "blank", ""
-    if confidence >= options.min_confidence:
+    if confidence >= bar:
         return "ok", ""
     weakest = min(range(len(digits)), key=lambda at: digits[at].confidence)
     return "review", f"digit {weakest + 1} of {len(digits)} is not sure"

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from digitocr.errors import ModelError
 from digitocr.mnist import NORMALIZATION
+from digitocr.risk import RiskTable
 from digitocr.types import CLASSES, NOT_A_DIGIT, ModelId
-from digitocr.weights import Header, Tensors, read_model
+from digitocr.weights import Header, Tensors, read_model, risk_in
 
 __all__ = ["Classifier"]
 
@@ -33,11 +34,15 @@ class Classifier:
 
     id: its name and the SHA-256 of its file.
     header: what its file says of it.
+    risk: how often values read with it were right when that was measured.
     device: ``cpu`` or ``cuda``.
     """
 
-    def __init__(self, engine: _Engine, header: Header, id: ModelId, device: str) -> None:
+    def __init__(
+        self, engine: _Engine, header: Header, id: ModelId, device: str, risk: RiskTable
+    ) -> None:
         self.id = id
+        self.risk = risk
         self.device = device
         self.header = header
         self._engine = engine
@@ -62,7 +67,7 @@ class Classifier:
             engine = _engine(header, tensors, device)
         except ValueError as error:
             raise ModelError(f"the weights in {path} do not fit the network it names") from error
-        return cls(engine, header, ModelId(path.stem, sha256), device)
+        return cls(engine, header, ModelId(path.stem, sha256), device, risk_in(path, header))
 
     def probabilities(
         self, crops: NDArray[np.uint8], threads: int | None = None

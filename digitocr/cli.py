@@ -100,6 +100,13 @@ def _reads_pages(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Each field holds one of these: the column 'value', or the first.",
         ),
         click.option(
+            "--max-error",
+            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            metavar="SHARE",
+            help="The share of accepted numbers that may be wrong, as 0.01; the others are for "
+            "review.",
+        ),
+        click.option(
             "--jobs",
             type=click.IntRange(min=1),
             metavar="N",
@@ -172,6 +179,7 @@ def extract(
     pipeline: str,
     model: str,
     expect: Path | None,
+    max_error: float | None,
     device: str,
     jobs: int | None,
 ) -> int:
@@ -188,7 +196,7 @@ def extract(
     run.skipped([source.file for source in found.skipped])
     if overlay:
         _make_folder(overlay)
-    reader = _load(pipeline, model, device, expect)
+    reader = _load(pipeline, model, device, expect, max_error)
     documents = reader.read_sources(found.documents, jobs, overlay=overlay)
     write(run.watched(documents, len(found.documents)), output, wide=wide)
     return run.finish()
@@ -218,6 +226,7 @@ def evaluate(
     pipeline: str,
     model: str,
     expect: Path | None,
+    max_error: float | None,
     device: str,
     jobs: int | None,
 ) -> int:
@@ -229,8 +238,13 @@ def evaluate(
     """
     from digitocr.output import writing
 
+    def load() -> Pipeline:
+        return _load(pipeline, model, device, expect, max_error)
+
     if truth is None:
-        text = _evaluate_digits(run, path, report, lambda: _load(pipeline, model, device, expect))
+        text = _evaluate_digits(
+            run, path, report, lambda: _load(pipeline, model, device, expect, max_error)
+        )
     else:
         from digitocr.ingest import find_documents
         from digitocr.score import score_documents
@@ -238,7 +252,9 @@ def evaluate(
         if report:
             raise UsageError("--report draws what is said of digits; leave it out, or --truth")
         found = find_documents([path])
-        documents = _load(pipeline, model, device, expect).read_sources(found.documents, jobs)
+        documents = _load(pipeline, model, device, expect, max_error).read_sources(
+            found.documents, jobs
+        )
         scores = score_documents(run.watched(documents, len(found.documents)), truth)
         text = json.dumps(scores, indent=2)
     with writing("-"):
@@ -404,10 +420,12 @@ def _make_folder(folder: Path) -> None:
         raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
-def _load(pipeline: str, model: str, device: str, expect: Path | None) -> Pipeline:
+def _load(
+    pipeline: str, model: str, device: str, expect: Path | None, max_error: float | None
+) -> Pipeline:
     """The pipeline and its model; takes time, so it comes after all cheaper checks."""
     from digitocr.expected import read_expected
     from digitocr.pipeline import Pipeline
 
     expected = None if expect is None else read_expected(expect)
-    return Pipeline.load(pipeline, model, device, expected)
+    return Pipeline.load(pipeline, model, device, expected, max_error)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +24,9 @@ from digitocr.engines.parts import prepared_parts
 from digitocr.errors import DocumentError, InputMissing
 from digitocr.ingest import Source, find_documents
 from digitocr.prepare import FAULT, Part, place
-from digitocr.recipe import Recipe, load_recipe
+from digitocr.recipe import AssembleOptions, Recipe, load_recipe
 from digitocr.resources import find_model, find_pipeline
+from digitocr.risk import Bars, RiskTable
 from digitocr.types import Document, Glyphs, Grammar, PageReading, ReadError
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ __all__ = ["Pipeline"]
 
 _log = logging.getLogger("digitocr")
 _CORES_A_THREAD = 4  # the workers need the others, and more threads than cores cost double
+_NEVER = 2.0  # a bar that no confidence reaches
 _MOST_WAITING = 32  # parts gathered for one batch, however few glyphs they have
 
 _Read = tuple[Source, Part, list["NDArray[np.float32]"]]
@@ -57,6 +59,7 @@ class Pipeline:
     classifier: Classifier
     grammar: Grammar | None = None  # None where any number may stand in a field
     transcriber: Transcriber | None = None  # None where digits alone are read
+    bars: Bars = field(default_factory=Bars)
 
     @classmethod
     def load(
@@ -65,24 +68,28 @@ class Pipeline:
         model: str = "",
         device: str = "auto",
         expected: Sequence[str] | None = None,
+        max_error: float | None = None,
     ) -> Pipeline:
         """Load a pipeline by name or TOML file, with its model or another.
 
         model: a name or a file, "" for the pipeline's own. device: auto, cpu or cuda.
-        expected: values of which each field holds one, None for any.
+        expected: values of which each field holds one, None for any. max_error: the share of
+        accepted values that may be wrong, 0 to 1, None as the pipeline says.
         Raises PipelineError or ModelError where one of them cannot be used.
         """
         recipe = load_recipe(find_pipeline(name))
+        if max_error is not None:
+            recipe = replace(recipe, assemble=replace(recipe.assemble, max_error=max_error))
         grammar = grammar_for(recipe.value, expected)
         path = find_model(model or recipe.model.name)
         from digitocr.classify import Classifier  # loads the runtime, or torch for CUDA
+        from digitocr.transcribe import Transcriber
 
-        transcriber = None
-        if recipe.model.numbers:
-            from digitocr.transcribe import Transcriber
-
-            transcriber = Transcriber.load(find_model(recipe.model.numbers))
-        return cls(recipe, Classifier.load(path, device), grammar, transcriber)
+        numbers = recipe.model.numbers
+        transcriber = Transcriber.load(find_model(numbers)) if numbers else None
+        classifier = Classifier.load(path, device)
+        bars = _bars(recipe.assemble, classifier, transcriber)
+        return cls(recipe, classifier, grammar, transcriber, bars)
 
     def read(self, path: str | Path) -> Document:
         """Read one file. Raises InputMissing where there is none."""
@@ -124,8 +131,7 @@ class Pipeline:
     ) -> PageReading:
         """The numbers of one page whose glyphs were classified: float32 (N, 11)."""
         strips = () if self.transcriber is None else self.transcriber.transcribe(glyphs.strips)
-        options = self.recipe.assemble
-        return assemble(file, glyphs, probabilities, options, self.grammar, strips)
+        return assemble(file, glyphs, probabilities, self.bars, self.grammar, strips)
 
     def _draw(self, source: Source, document: Document, stem: Path, workers: Workers) -> None:
         """Write a document's overlays, ``STEM.pN.png``. Raises OutputError."""
@@ -196,3 +202,33 @@ class Pipeline:
         except Exception as error:  # one page never costs another
             _log.error("%s: %s\n%s", source.file, FAULT, place(error))
             return ReadError(glyphs.number, FAULT)
+
+
+def _bars(
+    options: AssembleOptions, classifier: Classifier, transcriber: Transcriber | None
+) -> Bars:
+    """From which confidence on values are accepted; what that stands on is logged."""
+    if not options.max_error:
+        return Bars(options.min_confidence, options.min_confidence)
+    apart = _bar(options.max_error, classifier.risk, "digit by digit")
+    if transcriber is None:
+        return Bars(apart, apart)
+    return Bars(apart, _bar(options.max_error, transcriber.risk, "as a whole"))
+
+
+def _bar(risk: float, table: RiskTable, how: str) -> float:
+    """The confidence that values read in some way must have for a risk."""
+    accepted = table.accepted(risk)
+    if accepted is None:
+        _log.warning(
+            "of values read %s too few were measured to promise an error of %g: all are for review",
+            how,
+            risk,
+        )
+        return _NEVER
+    _log.info(
+        "values read %s are accepted from confidence %.4f on: of %d measured so sure, %d were "
+        "wrong, which is at most %.2f %%",
+        *(how, accepted.confidence, accepted.values, accepted.wrong, 100 * accepted.most),
+    )
+    return accepted.confidence

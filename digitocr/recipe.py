@@ -82,6 +82,8 @@ class AssembleOptions:
     """When a number is sure enough."""
 
     min_confidence: float = 0.9  # below it a number is marked for review
+    max_error: float = 0.0  # instead: the share of accepted numbers that may be wrong, by the
+    # tables of the models; 0 for min_confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,8 @@ def load_recipe(path: Path) -> Recipe:
     """
     recipe = load_options(Recipe, path, "pipeline file", name=path.stem)
     checked_value(recipe.value, f"{path}: value")
+    if not 0 <= recipe.assemble.max_error < 1:
+        raise PipelineError(f"{path}: assemble: max_error must be from 0 to 1, as in 0.01")
     return recipe
 
 

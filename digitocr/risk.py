@@ -12,10 +12,21 @@ from dataclasses import dataclass
 
 from scipy.special import betaincinv
 
-__all__ = ["Accepted", "RiskTable"]
+__all__ = ["Accepted", "Bars", "RiskTable"]
 
 _STEPS = 200  # rows of a table
 _SURE = 0.9  # how surely the wrong values are no more than what is promised
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The confidence from which on a value is accepted; above 1 none is.
+
+    apart: of values read digit by digit. whole: of those that were read as a whole too.
+    """
+
+    apart: float = 0.9
+    whole: float = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +45,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class RiskTable:
-    """How many values were told at least so surely, and how many of them were wrong.
+    """How often values were right, by how sure they were.
 
-    rows: (confidence, values, wrong), from the surest on; values and wrong add up from above.
+    rows: (confidence, values, wrong), from the surest on: how many values were told at least
+    so surely, and how many of these were wrong.
     """
 
     rows: tuple[tuple[float, int, int], ...] = ()

@@ -32,7 +32,9 @@ class Run:
         self._quiet, self._verbose, self._log_json = quiet, verbose, log_json
         self._started = time.monotonic()
         self._counts: Counter[str] = Counter()
-        logging.getLogger("digitocr").handlers[:] = [_Passing(self)]
+        log = logging.getLogger("digitocr")
+        log.handlers[:] = [_Passing(self)]
+        log.setLevel(logging.INFO)
 
     def note(self, sentence: str) -> None:
         """Say how the work goes on."""

@@ -18,7 +18,7 @@ from digitocr.classifying.processor import StripProcessor
 from digitocr.errors import ModelError
 from digitocr.strips import HEIGHT, SIGNS, STEP, STRIP
 from digitocr.types import ModelId, Strip, StripReading, Trust
-from digitocr.weights import Header, read_model
+from digitocr.weights import Header, read_model, risk_in
 
 __all__ = ["Transcriber"]
 
@@ -32,12 +32,21 @@ class Transcriber:
     """A trained model for whole numbers, ready to read. It runs on the processor.
 
     id: its name and the SHA-256 of its file. header: what its file says of it.
+    risk: how often values read with it and a lattice were right when that was measured.
     """
 
-    def __init__(self, engine: StripProcessor, header: Header, id: ModelId, trust: Trust) -> None:
+    def __init__(
+        self,
+        engine: StripProcessor,
+        header: Header,
+        id: ModelId,
+        trust: Trust,
+        risk: RiskTable,
+    ) -> None:
         self.id = id
         self.header = header
         self._engine = engine
+        self.risk = risk
         self._trust = trust
 
     @classmethod
@@ -56,7 +65,9 @@ class Transcriber:
             engine = StripProcessor(header, tensors)
         except ValueError as error:
             raise ModelError(f"the weights in {path} do not fit the network it names") from error
-        return cls(engine, header, ModelId(path.stem, sha256), _trust(path, header))
+        return cls(
+            engine, header, ModelId(path.stem, sha256), _trust(path, header), risk_in(path, header)
+        )
 
     def transcribe(self, strips: Sequence[Strip | None]) -> list[StripReading | None]:
         """What each strip says, None where there is none."""

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from safetensors import numpy as tensors_in_numpy
 
 from digitocr.errors import ModelError, OutputError
+from digitocr.risk import RiskTable
 from digitocr.types import CLASSES
 
-__all__ = ["Header", "Tensors", "read_model", "write_model"]
+__all__ = ["Header", "Tensors", "read_model", "risk_in", "write_model"]
 
 _KEY = "digitocr"  # of the header's entry in the file's metadata
 
@@ -84,6 +85,15 @@ def read_model(path: Path) -> tuple[Header, Tensors, str]:
     if header.sha256 != _digest(header, tensors):
         raise ModelError(f"the model file {path} was changed after it was made; get it again")
     return header, tensors, hashlib.sha256(data).hexdigest()
+
+
+def risk_in(path: Path, header: Header) -> RiskTable:
+    """How often values read with a model were right, as its header tells; empty where it does
+    not. Raises ModelError where it tells nonsense."""
+    try:
+        return RiskTable.from_header(header.training.get("risk", {}))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ModelError(f"what the model {path} says of its risk is not valid") from error
 
 
 def _header(path: Path, data: bytes) -> Header:

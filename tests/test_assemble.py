@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from digitocr.assemble import assemble
-from digitocr.recipe import AssembleOptions
+from digitocr.risk import Bars
 from digitocr.types import CLASSES, NOT_A_DIGIT, Field, Glyphs, Number
 
 _SIZES = {".": (5, 6), ",": (5, 12), "-": (16, 5), "/": (22, 54), "1": (8, 40)}
@@ -56,7 +56,7 @@ class Line:
 
     def read(self) -> list[Number]:
         rows = np.array(self.rows, np.float32).reshape(-1, 11)
-        return list(assemble("a.png", self.glyphs(), rows, AssembleOptions()).numbers)
+        return list(assemble("a.png", self.glyphs(), rows, Bars()).numbers)
 
 
 def _probabilities(sign: str, sure: float) -> NDArray[np.float32]:
@@ -161,7 +161,7 @@ def test_two_numbers_so_close_that_they_may_be_one_are_for_review() -> None:
         }
     )
     rows = np.array([_probabilities(sign, 0.999) for sign in "300020108841"], np.float32)
-    numbers = assemble("a.png", halves, rows, AssembleOptions()).numbers
+    numbers = assemble("a.png", halves, rows, Bars()).numbers
     assert [number.value for number in numbers] == ["300020", "108841"]
     assert {number.status for number in numbers} == {"review"}
 
@@ -184,7 +184,7 @@ def test_an_empty_row_of_cells_is_blank() -> None:
         | {"fields": (Field("cells", (100, 200, 260, 250), cells),)}
     )
     none = np.zeros((0, 11), np.float32)
-    (number,) = assemble("a.png", empty, none, AssembleOptions()).numbers
+    (number,) = assemble("a.png", empty, none, Bars()).numbers
     assert (number.value, number.status) == ("", "blank")
 
 
@@ -236,19 +236,19 @@ def test_a_digit_of_two_pieces_is_read_as_one() -> None:
         }
     )
     rows = np.stack([_probabilities(sign, 0.9) for sign in "18x"])
-    reading = assemble("a.png", whole, rows, AssembleOptions())
+    reading = assemble("a.png", whole, rows, Bars())
     assert reading.numbers == ()  # a lone sign on open paper is too easily something else
     in_box = Glyphs(
         **{name: getattr(whole, name) for name in Glyphs.__slots__}
         | {"fields": (Field("box", (0, 0, 50, 50)),)}
     )
-    (number,) = assemble("a.png", in_box, rows, AssembleOptions()).numbers
+    (number,) = assemble("a.png", in_box, rows, Bars()).numbers
     assert number.value == "8"
 
 
 def test_a_page_without_fields_has_no_numbers() -> None:
     glyphs = Line("").glyphs()
-    reading = assemble("a.png", glyphs, np.zeros((0, 11), np.float32), AssembleOptions())
+    reading = assemble("a.png", glyphs, np.zeros((0, 11), np.float32), Bars())
     assert reading.numbers == ()
     assert (reading.width, reading.height) == (2000, 1000)
 
@@ -257,5 +257,5 @@ def test_the_probabilities_are_not_written_to() -> None:
     line = Line("11/22/2019")
     rows = np.array(line.rows, np.float32)
     before = rows.copy()
-    assemble("a.png", line.glyphs(), rows, AssembleOptions())
+    assemble("a.png", line.glyphs(), rows, Bars())
     assert np.array_equal(rows, before)
