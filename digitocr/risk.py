@@ -56,21 +56,23 @@ class RiskTable:
     @classmethod
     def of(cls, confidences: Sequence[float], right: Sequence[bool]) -> RiskTable:
         """The table of values as they were told: each one's confidence and whether it was right."""
-        order = sorted(range(len(right)), key=lambda at: (-confidences[at], right[at]))
+        order = sorted(range(len(right)), key=lambda at: -confidences[at])
         every = max(1, math.ceil(len(order) / _STEPS))
-        rows, wrong = [], 0
+        rows, wrong, due = [], 0, every
         for count, at in enumerate(order, start=1):
             wrong += not right[at]
-            if count % every == 0 or count == len(order):
+            last = count == len(order)
+            if last or (count >= due and confidences[order[count]] < confidences[at]):
                 rows.append((float(confidences[at]), count, wrong))
+                due = count + every
         return cls(tuple(rows))
 
     @classmethod
     def from_header(cls, table: Mapping[str, Sequence[Sequence[float]]]) -> RiskTable:
         """The table of ``header``. Raises ValueError where it is none."""
         rows = tuple((float(c), int(n), int(wrong)) for c, n, wrong in table.get("rows", ()))
-        if any(not 0 <= wrong <= n for _, n, wrong in rows):
-            raise ValueError("more values are wrong than were told")
+        if any(not 0 <= wrong <= n or n == 0 for _, n, wrong in rows):
+            raise ValueError("more values are wrong than were told, or none was told")
         return cls(rows)
 
     @property

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from digitocr.classifying.processor import StripProcessor
 from digitocr.errors import ModelError
+from digitocr.risk import RiskTable
 from digitocr.strips import HEIGHT, SIGNS, STEP, STRIP
 from digitocr.types import ModelId, Strip, StripReading, Trust
 from digitocr.weights import Header, read_model, risk_in

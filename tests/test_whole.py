@@ -10,7 +10,6 @@ from digitocr.assembling.decode import Meaning, decode
 from digitocr.assembling.grammar import grammar_of
 from digitocr.assembling.lattice import Edges, Token, row_of
 from digitocr.recipe import ValueOptions
-from digitocr.risk import RiskTable
 from digitocr.strips import SIGNS
 from digitocr.trust import weighed
 from digitocr.types import StripReading, Trust
@@ -123,42 +122,3 @@ def test_a_reader_that_is_not_trusted_changes_nothing() -> None:
     read = {"1": np.log(0.8), "7": np.log(0.2)}
     shares = weighed(read, {"7": -0.001}, deaf)
     assert shares["1"] == pytest.approx(0.8, abs=1e-3)
-
-
-# The accepted risk
-
-
-def told(values: int, wrong_below: float) -> RiskTable:
-    """Values told with confidences from 0 to 1, of which those below a confidence are wrong."""
-    confidences = [at / values for at in range(values)]
-    return RiskTable.of(confidences, [confidence >= wrong_below for confidence in confidences])
-
-
-def test_a_smaller_risk_accepts_less() -> None:
-    table = told(5000, 0.2)
-    accepted = [table.accepted(risk) for risk in (0.05, 0.02, 0.005, 0.001)]
-    confidences = [one.confidence for one in accepted if one is not None]
-    assert len(confidences) == 4 and confidences == sorted(confidences)
-    assert all(one is not None and one.wrong / one.values <= 0.05 for one in accepted)
-
-
-def test_no_more_is_promised_than_the_table_can_tell() -> None:
-    assert told(100, 0.0).accepted(0.001) is None  # a hundred right ones prove no such thing
-    assert told(100, 0.0).accepted(0.05) is not None
-    assert RiskTable().accepted(0.5) is None
-
-
-def test_what_is_accepted_is_wrong_no_more_often_than_the_table_says() -> None:
-    accepted = told(1000, 0.5).accepted(0.1)
-    assert accepted is not None
-    assert accepted.wrong / accepted.values < accepted.most <= 0.1
-    assert 0.4 < accepted.confidence <= 0.5
-
-
-def test_the_table_lies_in_a_header_and_comes_back() -> None:
-    table = told(1000, 0.3)
-    again = RiskTable.from_header(table.header)
-    assert len(again.rows) == len(table.rows) == 200
-    assert again.accepted(0.05) == pytest.approx(table.accepted(0.05))
-    with pytest.raises(ValueError, match="more"):
-        RiskTable.from_header({"rows": [[0.5, 3, 4]]})

@@ -107,6 +107,8 @@ class TrainRecipe:
     hold_back: bool = True  # False trains on the validation writers too: the last training,
     # once all is decided
     temperature: float = 0.0  # of the model; fitted on the validation writers where 0
+    told_by: str = ""  # of what is trained on all writers: the file of a model, trained with
+    # writers kept back, that tells how often numbers are right
     strips: int = 16384  # of numbers: composed for each epoch
     beside: str = "digits"  # of numbers: the model that reads the digits beside it
     network: NetworkOptions = field(default_factory=NetworkOptions)

@@ -18,6 +18,7 @@ from digitocr.training.calibrate import fit_temperature, softmax
 from digitocr.training.card import write_card
 from digitocr.training.corpus import Corpus, corpus_of, parted
 from digitocr.training.data import Samples, joined
+from digitocr.training.digit_risk import risk_of_numbers
 from digitocr.training.evaluate import scores_of
 from digitocr.training.loop import Clock, Loop, mark_of, raw_scores, start, train_on
 from digitocr.training.material import read_material
@@ -25,7 +26,7 @@ from digitocr.training.options import TrainRecipe, load_train_recipe
 from digitocr.training.order import Order
 from digitocr.training.report import draw_curves, draw_report
 from digitocr.types import NOT_A_DIGIT
-from digitocr.weights import Header, write_model
+from digitocr.weights import Header, read_model, write_model
 
 __all__ = [
     "Trained",
@@ -144,6 +145,7 @@ def header_of(
             for name, part in corpus.validation.items()
         },
         "history": [{name: round(v, 5) for name, v in one.items()} for one in loop.history],
+        "risk": _risk(loop, raw, unseen, temperature),
     }
     return Header(
         layers=loop.recipe.network.layers,
@@ -184,6 +186,27 @@ def _temperature(
     if len(together) >= _ENOUGH:
         return fit_temperature(np.concatenate([raw[name] for name in parts]), together.labels)
     return otherwise
+
+
+def _risk(
+    loop: Loop,
+    raw: Mapping[str, NDArray[np.float32]],
+    parts: Mapping[str, Samples],
+    temperature: float,
+) -> dict[str, Any]:
+    """The table of how often numbers are right, for the header; empty where none can be made.
+
+    A recipe may name a model of the same kind, trained with writers kept back, that tells it,
+    if it is there.
+    """
+    if told_by := loop.recipe.told_by:
+        told = Path(told_by)
+        return dict(read_model(told)[0].training.get("risk", {})) if told.is_file() else {}
+    named = [name for name, part in parts.items() if (part.labels < NOT_A_DIGIT).sum() >= _ENOUGH]
+    if not named:
+        return {}
+    shares = [softmax(raw[name], temperature) for name in named]
+    return risk_of_numbers(shares, [parts[name] for name in named], loop.seed).header
 
 
 def _scores(shares: NDArray[np.float64], part: Samples) -> dict[str, float]:
