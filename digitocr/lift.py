@@ -18,6 +18,8 @@ __all__ = ["lift"]
 
 _MARGIN = 5  # pixels of a strip, at either end
 _SMALL = 0.4  # of the highest piece: what is lower tells nothing of the figures' height
+_HIGHEST = 0.75  # of the highest piece's height are the figures at least
+_MUCH_HIGHER = 1.5  # times the usual figure: a stroke that reaches out further is none
 _FLOOR, _SOLID = 0.15, 0.85  # of the strokes' mean ink: halo below, full ink above
 _WIDEST = 64  # times its height; a longer strip is no number
 
@@ -66,13 +68,18 @@ def _strip(ink: Ink, segments: Segments, atoms: slice) -> Strip | None:
 def _figures(boxes: NDArray[np.int32]) -> tuple[float, float]:
     """The height of a number's figures and the row of their middle.
 
-    boxes: int32 (A, 4), of its pieces; wide ones hold more figures.
+    boxes: int32 (A, 4), of its pieces; wide ones hold more figures. Where zeros are written
+    small, or joined, the higher figures must have their place too.
     """
     heights = (boxes[:, 3] - boxes[:, 1]).astype(np.float64)
     high = heights >= _SMALL * heights.max()
     widths = (boxes[:, 2] - boxes[:, 0])[high]
-    middles = (boxes[:, 1] + boxes[:, 3])[high] / 2
-    return _median(heights[high], widths), _median(middles, widths)
+    usual = _median(heights[high], widths)
+    height = float(np.clip(_HIGHEST * heights.max(), usual, _MUCH_HIGHER * usual))
+    middle = _median((boxes[:, 1] + boxes[:, 3])[high] / 2, widths)
+    room = height * HEIGHT / FIGURE / 2
+    bounds = sorted((boxes[high, 3].max() - room, boxes[high, 1].min() + room))
+    return height, float(np.clip(middle, *bounds))
 
 
 def _median(values: NDArray[np.float64], weights: NDArray[np.int32]) -> float:
