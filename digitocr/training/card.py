@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from digitocr.errors import OutputError
+from digitocr.risk import RiskTable
 from digitocr.strips import HEIGHT, STRIP
 from digitocr.weights import Header
 
 __all__ = ["scores_table", "write_card", "write_text"]
+
+_RISKS = (0.001, 0.005, 0.01, 0.02, 0.05)
 
 
 def write_card(model: Path, header: Header) -> Path:
@@ -29,6 +32,7 @@ def write_card(model: Path, header: Header) -> Path:
         _data_table(training["data"]),
         "## Scores",
         _scores(training["scores"]),
+        *_risk(header),
         "## Recipe",
         "```toml\n" + _toml(header.recipe) + "\n```",
     ]
@@ -99,6 +103,38 @@ def _scores(scores: Mapping[str, Mapping[str, object]]) -> str:
     if not scores:
         return "Nothing was kept back."
     return "On what was kept back from this training:\n\n" + scores_table(scores)
+
+
+def _risk(header: Header) -> list[str]:
+    """What ``--max-error`` makes of the header's table, if it has one."""
+    table = RiskTable.from_header(header.training.get("risk", {}))
+    if not table.rows:
+        return []
+    _confidence, values, wrong = table.rows[-1]
+    rows = [
+        f"{values:,} numbers were composed of digits of those who were kept back; {wrong:,} were "
+        "read wrongly. Of the surest, as many as `--max-error` accepts:",
+        "",
+        "| error accepted | from confidence | of these numbers | wrong | at most, nine in ten |",
+        "|--:|--:|--:|--:|--:|",
+    ]
+    for risk in _RISKS:
+        accepted = table.accepted(risk)
+        told = (
+            f"{accepted.confidence:.4f} | {accepted.values / values:.1%} | {accepted.wrong} | "
+            f"{accepted.most:.2%}"
+            if accepted
+            else "none | | |"
+        )
+        rows.append(f"| {risk:.1%} | {told} |")
+    if "trust" in header.training:
+        trust = header.training["trust"]
+        rows += [
+            "",
+            f"The logarithms of the strip's shares count {trust['strip']:.2f}, of the lattice's "
+            f"{trust['lattice']:.2f}, those no less than {trust['least']:.1f}.",
+        ]
+    return ["## Risk", "\n".join(rows)]
 
 
 def _parent(parent: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from digitocr.prepare import prepare_page
 from digitocr.recipe import ModelOptions, Recipe, load_recipe
 from digitocr.resources import find_pipeline
 from digitocr.risk import RiskTable
-from digitocr.training.numbers import Bytes, Hands, any_strip
+from digitocr.training.numbers import Bytes, Hands, any_number, any_strip
 from digitocr.transcribe import Transcriber
 from digitocr.trust import weighed
 from digitocr.types import Page, Trust
@@ -30,7 +30,8 @@ from digitocr.types import Page, Trust
 __all__ = ["Case", "cases_of", "fitted", "risk_of"]
 
 _PIPELINE = "number"
-_SMALL, _LARGE = 2.0, 4.0  # times a strip's height: how large numbers are drawn to be read
+_WORN = 0.5  # of the numbers
+_OF_STRIP, _OF_NUMBER = (2.0, 4.0), (1.0, 2.0)  # times its size, at which one is drawn
 _MARGIN = 4, 20  # pixels of paper around them
 _LOST = -9.0  # the logarithm of what is thought of a truth that neither reader found
 
@@ -87,11 +88,18 @@ def _trust(settings: Sequence[float]) -> Trust:
 
 
 def _number(hands: Hands, random: Generator) -> tuple[Bytes, str]:
-    """A number as somebody scanned it: uint8 (h, w), 255 is paper, and its digits."""
-    strip, text = any_strip(hands, random)
-    times = random.uniform(_SMALL, _LARGE)
-    large = cv2.resize(strip, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC)
-    return 255 - np.pad(large, int(random.integers(*_MARGIN))), "".join(filter(str.isdigit, text))
+    """A number as somebody scanned it, clean or worn: uint8 (h, w), 255 is paper; its digits."""
+    if random.random() < _WORN:
+        ink, text = any_strip(hands, random)
+        ink = _resized(ink, random.uniform(*_OF_STRIP))
+    else:
+        ink, text = any_number(hands, random)
+        ink = _resized(ink, random.uniform(*_OF_NUMBER))
+    return 255 - np.pad(ink, int(random.integers(*_MARGIN))), "".join(filter(str.isdigit, text))
+
+
+def _resized(ink: Bytes, times: float) -> Bytes:
+    return np.asarray(cv2.resize(ink, None, fx=times, fy=times, interpolation=cv2.INTER_CUBIC))
 
 
 def _case(

@@ -21,7 +21,7 @@ from digitocr.training.data import Samples
 from digitocr.training.hands import any_hand, draw
 from digitocr.types import NOT_A_DIGIT
 
-__all__ = ["Hands", "any_strip", "any_text"]
+__all__ = ["Hands", "any_number", "any_strip", "any_text"]
 
 _FINE = 2  # times the size of a strip, at which numbers are composed
 _TALL = _FINE * FIGURE
@@ -93,8 +93,18 @@ def any_text(random: Generator) -> str:
     return begins + grouped + str(ends)
 
 
+def any_number(hands: Hands, random: Generator) -> tuple[Bytes, str]:
+    """A number as it was written, and its text: uint8 (h, w), 255 is ink, cut close; figures
+    are about 40 pixels high."""
+    text = any_text(random)
+    digits = hands.digits("".join(filter(str.isdigit, text)), random)
+    ink = _composed(text, digits, random)
+    rows = np.flatnonzero(ink.any(axis=1))
+    return ink[rows[0] : rows[-1] + 1], text
+
+
 def any_strip(hands: Hands, random: Generator) -> tuple[Bytes, str]:
-    """A number as a strip, uint8 (32, w), 255 is ink, and its text."""
+    """A number as a strip, uint8 (32, w), 255 is ink, worn, and its text."""
     text = any_text(random)
     digits = hands.digits("".join(filter(str.isdigit, text)), random)
     return _worn(_composed(text, digits, random), random), text
