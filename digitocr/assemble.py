@@ -26,7 +26,7 @@ from digitocr.assembling.lattice import (
     token,
 )
 from digitocr.recipe import ValueOptions
-from digitocr.risk import Bars
+from digitocr.risk import Bar, Bars
 from digitocr.types import (
     CLASSES,
     NOT_A_DIGIT,
@@ -52,6 +52,7 @@ _MAYBE = 0.1  # the probability of a digit in a cell after others that is not ru
 _SHORT_ROW = 4  # cells: most of them may be crossed out before a small number
 _ODD = re.compile(r"[.,'/-]{2}(?<!/-$)")  # two separators side by side; "500/-" is none
 _ALTERNATIVES = 3
+_IS_UNLIKE = "so much is doubtful here that it is unlike what the accepted error was measured on"
 _UNREAD = 0.05  # that high ink in a place where a number is known to stand is none of its digits
 
 
@@ -97,10 +98,14 @@ def assemble(
         if grammar is not None or strip is not None:
             read = [_meant(reading, grammar or _any_number(), strip) for reading in read]
         readings += [(field, reading) for reading in read]
+    readings = _doubt_neighbours(readings)
     numbers = [
         _number(file, glyphs, field, field.name or f"n{at}", reading, bars)
-        for at, (field, reading) in enumerate(_doubt_neighbours(readings), start=1)
+        for at, (field, reading) in enumerate(readings, start=1)
     ]
+    for whole, bar in ((False, bars.apart), (True, bars.whole)):
+        these = [at for at, (_, reading) in enumerate(readings) if reading.read_whole == whole]
+        _doubt_unlike(numbers, these, bar)
     width, height = glyphs.page_size
     return PageReading(
         page=glyphs.number,
@@ -170,6 +175,18 @@ def _doubt_neighbours(readings: list[tuple[Field, _Reading]]) -> list[tuple[Fiel
         doubt = reading.doubt or "another number stands so close that the two may be one"
         result[at] = (field, replace(reading, doubt=doubt))
     return result
+
+
+def _doubt_unlike(numbers: list[Number], own: Sequence[int], bar: Bar) -> None:
+    """Mark all of a page's accepted numbers for review where the bar promises too much.
+
+    own: the places of the numbers that the bar is for.
+    """
+    accepted = [at for at in own if numbers[at].status == "ok"]
+    read = [at for at in own if numbers[at].digits]
+    if bar.is_unlike(len(accepted), len(read)):
+        for at in accepted:
+            numbers[at] = replace(numbers[at], status="review", message=_IS_UNLIKE)
 
 
 def _read_field(
@@ -288,7 +305,7 @@ def _number(
     if reading.doubt and not digits:
         confidence = 0.0
     bar = bars.whole if reading.read_whole else bars.apart
-    status, message = _status(digits, confidence, doubt, bar)
+    status, message = _status(digits, confidence, doubt, bar.confidence)
     return Number(
         file=file,
         page=glyphs.number,

@@ -26,7 +26,7 @@ from digitocr.ingest import Source, find_documents
 from digitocr.prepare import FAULT, Part, place
 from digitocr.recipe import AssembleOptions, Recipe, load_recipe
 from digitocr.resources import find_model, find_pipeline
-from digitocr.risk import Bars, RiskTable
+from digitocr.risk import Bar, Bars, RiskTable
 from digitocr.types import Document, Glyphs, Grammar, PageReading, ReadError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ __all__ = ["Pipeline"]
 
 _log = logging.getLogger("digitocr")
 _CORES_A_THREAD = 4  # the workers need the others, and more threads than cores cost double
-_NEVER = 2.0  # a bar that no confidence reaches
+_NONE = Bar(2.0)  # that no confidence reaches
 _MOST_WAITING = 32  # parts gathered for one batch, however few glyphs they have
 
 _Read = tuple[Source, Part, list["NDArray[np.float32]"]]
@@ -209,15 +209,16 @@ def _bars(
 ) -> Bars:
     """From which confidence on values are accepted; what that stands on is logged."""
     if not options.max_error:
-        return Bars(options.min_confidence, options.min_confidence)
+        bar = Bar(options.min_confidence)
+        return Bars(bar, bar)
     apart = _bar(options.max_error, classifier.risk, "digit by digit")
     if transcriber is None:
         return Bars(apart, apart)
     return Bars(apart, _bar(options.max_error, transcriber.risk, "as a whole"))
 
 
-def _bar(risk: float, table: RiskTable, how: str) -> float:
-    """The confidence that values read in some way must have for a risk."""
+def _bar(risk: float, table: RiskTable, how: str) -> Bar:
+    """What values read in some way must reach for a risk."""
     accepted = table.accepted(risk)
     if accepted is None:
         _log.warning(
@@ -225,10 +226,10 @@ def _bar(risk: float, table: RiskTable, how: str) -> float:
             how,
             risk,
         )
-        return _NEVER
+        return _NONE
     _log.info(
         "values read %s are accepted from confidence %.4f on: of %d measured so sure, %d were "
         "wrong, which is at most %.2f %%",
         *(how, accepted.confidence, accepted.values, accepted.wrong, 100 * accepted.most),
     )
-    return accepted.confidence
+    return table.bar(accepted)

@@ -10,23 +10,37 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.special import betaincinv
+from scipy.special import bdtr, betaincinv
 
-__all__ = ["Accepted", "Bars", "RiskTable"]
+__all__ = ["Accepted", "Bar", "Bars", "RiskTable"]
 
 _STEPS = 200  # rows of a table
+_UNLIKE = 1e-3  # the probability of as few accepted values that is put down to chance no more
 _SURE = 0.9  # how surely the wrong values are no more than what is promised
 
 
 @dataclass(frozen=True, slots=True)
-class Bars:
-    """The confidence from which on a value is accepted; above 1 none is.
+class Bar:
+    """From which confidence on values are accepted; above 1 none is.
 
-    apart: of values read digit by digit. whole: of those that were read as a whole too.
+    usual: the share of values that reached it when that was measured, 0 where it was not.
     """
 
-    apart: float = 0.9
-    whole: float = 0.9
+    confidence: float
+    usual: float = 0.0
+
+    def is_unlike(self, accepted: int, values: int) -> bool:
+        """Whether so few of some values are accepted that these are hardly like the measured
+        ones, and what was measured tells little of them."""
+        return values > 0 and float(bdtr(accepted, values, self.usual)) < _UNLIKE
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """What values must reach. apart: those read digit by digit. whole: as a whole, too."""
+
+    apart: Bar = Bar(0.9)
+    whole: Bar = Bar(0.9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,10 @@ class RiskTable:
     def header(self) -> dict[str, list[list[float]]]:
         """As a model's header holds it."""
         return {"rows": [[round(c, 6), n, wrong] for c, n, wrong in self.rows]}
+
+    def bar(self, accepted: Accepted) -> Bar:
+        """The bar that accepts so much."""
+        return Bar(accepted.confidence, accepted.values / self.rows[-1][1])
 
     def accepted(self, risk: float) -> Accepted | None:
         """What may be accepted if a share ``risk`` of it may be wrong, None for nothing.

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from digitocr.cli import digitocr_command
-from digitocr.risk import RiskTable
+from digitocr.risk import Bar, RiskTable
 from digitocr.training.digit_risk import risk_of_numbers
 from digitocr.training.draw import draw_printed
 from digitocr.weights import read_model, write_model
@@ -83,6 +83,20 @@ def test_numbers_of_sure_digits_are_right_as_often_as_they_say() -> None:
     assert risk_of_numbers([shares], [digits], seed=0) == table
 
 
+@pytest.mark.parametrize(
+    ("accepted", "values", "unlike"),
+    [(9, 10, False), (5, 10, True), (0, 1, False), (0, 3, True), (0, 0, False), (600, 1000, True)],
+)
+def test_where_far_less_is_accepted_than_usual_it_is_unlike(
+    accepted: int, values: int, unlike: bool
+) -> None:
+    assert Bar(0.9, usual=0.92).is_unlike(accepted, values) is unlike
+
+
+def test_a_bar_that_promises_nothing_finds_nothing_unlike() -> None:
+    assert not Bar(0.9).is_unlike(0, 1000)
+
+
 # Through the whole program
 
 
@@ -108,6 +122,16 @@ def test_the_accepted_risk_decides_what_is_for_review(tmp_path: Path) -> None:
     doubted = model_with(told(20_000, 0.99), tmp_path / "doubted.safetensors")
     bold, shy = (accepted(extracted(model, "--max-error", "0.1")) for model in (trusted, doubted))
     assert 0 < shy < bold
+
+
+def test_on_a_page_unlike_what_was_measured_nothing_is_promised(tmp_path: Path) -> None:
+    sure = RiskTable(((0.9, 20_000, 0),))  # all that were measured
+    result = extracted(model_with(sure, tmp_path / "m.safetensors"), "--max-error", "0.1")
+    rows = list(csv.DictReader(io.StringIO(result.stdout)))
+    pages = {(row["file"], row["page"]) for row in rows if "unlike" in row["message"]}
+    assert pages
+    for row in rows:
+        assert row["status"] != "ok" or (row["file"], row["page"]) not in pages
 
 
 def test_what_the_promise_stands_on_is_told(tmp_path: Path) -> None:
