@@ -27,6 +27,7 @@ from digitocr.assembling.lattice import (
 )
 from digitocr.recipe import ValueOptions
 from digitocr.risk import Bar, Bars
+from digitocr.trust import Evidence
 from digitocr.types import (
     CLASSES,
     NOT_A_DIGIT,
@@ -118,13 +119,10 @@ def assemble(
     )
 
 
-def evidence(
-    glyphs: Glyphs, probabilities: NDArray[np.float32], strip: StripReading
-) -> tuple[dict[str, float], dict[str, float]]:
+def evidence(glyphs: Glyphs, probabilities: NDArray[np.float32], strip: StripReading) -> Evidence:
     """What the strip and the lattice of a page's only field, a given one, each say.
 
-    probabilities: float32 (N, 11), N at least 1. Returns the logarithms of the shares of each
-    value, as ``trust.weighed`` takes them.
+    probabilities: float32 (N, 11), N at least 1.
     """
     from digitocr.assembling.decode import by_lattice, by_strip  # loads what makes automata
     from digitocr.assembling.search import search
@@ -133,7 +131,9 @@ def evidence(
     edges = edges_of(glyphs, probabilities, slice(0, len(probabilities)), height, given=True)
     grammar = _any_number()
     texts = by_strip(strip, grammar)
-    return {value: share for value, (_, share) in texts.items()}, by_lattice(search(edges, grammar))
+    lattice = search(edges, grammar)
+    read = {value: share for value, (_, share) in texts.items()}
+    return Evidence(read, by_lattice(lattice), lattice.cuts_ink)
 
 
 def grammar_for(options: ValueOptions, expected: Sequence[str] | None) -> Grammar | None:

@@ -96,7 +96,7 @@ class RiskTable:
 
     def bar(self, accepted: Accepted) -> Bar:
         """The bar that accepts so much."""
-        return Bar(accepted.confidence, accepted.values / self.rows[-1][1])
+        return Bar(accepted.confidence, accepted.values / (self.rows[-1][1] + 1))
 
     def accepted(self, risk: float) -> Accepted | None:
         """What may be accepted if a share ``risk`` of it may be wrong, None for nothing.

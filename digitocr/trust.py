@@ -8,28 +8,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 from digitocr.types import Trust
 
-__all__ = ["log_sum", "weighed"]
+__all__ = ["Evidence", "log_sum", "weighed"]
 
 _NEVER = -20.0  # the logarithm of what a strip is taken to give a value that it was not read as
 
 
-def weighed(read: Mapping[str, float], cut: Mapping[str, float], trust: Trust) -> dict[str, float]:
-    """The share of each value by both readers, 0 to 1; what is missing to 1 is for no value.
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What two readers say of a field.
 
-    read, cut: the logarithms of each value's shares by the strip and by the lattice; what is
-    missing to 1 is for values that are not among them.
+    read, found: the logarithms of each value's shares by the strip and by the lattice; what is
+    missing to 1 is for values that are not among them. cut: whether the lattice's best reading
+    is cut through ink, and so perhaps where nothing ends.
     """
+
+    read: Mapping[str, float]
+    found: Mapping[str, float]
+    cut: bool = False
+
+
+def weighed(evidence: Evidence, trust: Trust) -> dict[str, float]:
+    """The share of each value by both readers, 0 to 1; what is missing to 1 is for no value."""
+    in_lattice = trust.cut if evidence.cut else trust.lattice
 
     def together(by_strip: float, by_lattice: float) -> float:
         strip, lattice = max(by_strip, _NEVER), max(by_lattice, trust.least)
-        return trust.strip * strip + trust.lattice * lattice
+        return trust.strip * strip + in_lattice * lattice
 
-    values = sorted({*read, *cut})
-    scores = [together(read.get(one, _NEVER), cut.get(one, trust.least)) for one in values]
-    whole = log_sum([*scores, together(_rest(read), _rest(cut))])
+    read, found = evidence.read, evidence.found
+    values = sorted({*read, *found})
+    scores = [together(read.get(one, _NEVER), found.get(one, trust.least)) for one in values]
+    whole = log_sum([*scores, together(_rest(read), _rest(found))])
     return {one: math.exp(score - whole) for one, score in zip(values, scores, strict=True)}
 
 

@@ -155,13 +155,15 @@ class Strip:
 class Trust:
     """How much the logarithms of two readers' shares count.
 
-    strip, lattice: weights, 0 and more. least: what a share of the lattice is at least taken
-    for; a value it has none for may only have no cuts to part its digits.
+    strip, lattice, cut: weights, 0 and more; the last is the lattice's where its best reading
+    is cut through ink. least: what a share of the lattice is at least taken for; a value it has
+    none for may only have no cuts to part its digits.
     """
 
-    strip: float = 0.5
+    strip: float = 0.7
     lattice: float = 0.5
-    least: float = -7.0
+    cut: float = 0.3
+    least: float = -9.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ def test_a_number_seen_lower_or_leaning_counts_too(tmp_path: Path) -> None:
 
 
 def test_a_model_knows_how_far_it_is_to_be_trusted(tmp_path: Path) -> None:
-    trust = {"strip": 0.7, "lattice": 0.2, "least": -5.0}
+    trust = {"strip": 0.7, "lattice": 0.2, "cut": 0.1, "least": -5.0}
     path = written(tmp_path / "n.safetensors", lived_in(), training={"trust": trust})
     (reading,) = Transcriber.load(path).transcribe(strips(1))
     assert reading is not None and reading.trust == Trust(**trust)

@@ -11,10 +11,10 @@ from digitocr.assembling.grammar import grammar_of
 from digitocr.assembling.lattice import Edges, Token, row_of
 from digitocr.recipe import ValueOptions
 from digitocr.strips import SIGNS
-from digitocr.trust import weighed
+from digitocr.trust import Evidence, weighed
 from digitocr.types import StripReading, Trust
 
-TRUST = Trust(strip=0.5, lattice=0.5, least=-9.0)
+TRUST = Trust(strip=0.5, lattice=0.5, cut=0.2, least=-9.0)
 STEP = 5.0  # pixels of the ink picture for a column
 
 
@@ -109,16 +109,22 @@ def test_the_signs_of_a_text_are_found_where_they_are_said(text: str) -> None:
 
 
 def test_nothing_is_said_of_an_empty_set_of_values() -> None:
-    assert weighed({}, {}, TRUST) == {}
+    assert weighed(Evidence({}, {}), TRUST) == {}
 
 
 def test_shares_of_values_add_up_to_no_more_than_one() -> None:
-    shares = weighed({"1": -0.1, "7": -2.5}, {"1": -0.3, "4": -1.6}, TRUST)
+    shares = weighed(Evidence({"1": -0.1, "7": -2.5}, {"1": -0.3, "4": -1.6}), TRUST)
     assert sum(shares.values()) <= 1 and max(shares, key=lambda value: shares[value]) == "1"
 
 
 def test_a_reader_that_is_not_trusted_changes_nothing() -> None:
-    deaf = Trust(strip=1.0, lattice=0.0, least=-7.0)
+    deaf = Trust(strip=1.0, lattice=0.0, cut=0.0, least=-7.0)
     read = {"1": np.log(0.8), "7": np.log(0.2)}
-    shares = weighed(read, {"7": -0.001}, deaf)
+    shares = weighed(Evidence(read, {"7": -0.001}), deaf)
     assert shares["1"] == pytest.approx(0.8, abs=1e-3)
+
+
+def test_a_lattice_that_cuts_through_ink_counts_for_less() -> None:
+    read, found = {"1": np.log(0.9), "7": np.log(0.1)}, {"7": -0.01, "1": -4.0}
+    whole, cut = (weighed(Evidence(read, found, cut), TRUST) for cut in (False, True))
+    assert whole["7"] > cut["7"] and whole["1"] < cut["1"]

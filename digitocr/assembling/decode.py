@@ -16,7 +16,7 @@ from digitocr.assembling.lattice import Edges, Token
 from digitocr.assembling.prefixes import texts_of
 from digitocr.assembling.search import Found, search
 from digitocr.recipe import ValueOptions
-from digitocr.trust import log_sum, weighed
+from digitocr.trust import Evidence, log_sum, weighed
 from digitocr.types import Grammar, StripReading
 
 __all__ = ["Meaning", "by_lattice", "by_strip", "decode"]
@@ -48,14 +48,14 @@ class _Belief:
     """What all readers say together.
 
     shares: of each value within the grammar; they sum to 1 at most, and the rest is for
-    values that it forbids. lattice: what was found there, and in ``cut`` the logarithm of
+    values that it forbids. lattice: what was found there, and in ``found`` the logarithm of
     the share that each value has by it alone. texts: what the strip says for each value,
     with the logarithm of its share.
     """
 
     shares: dict[str, float]
     lattice: Found
-    cut: dict[str, float]
+    found: dict[str, float]
     texts: dict[str, tuple[str, float]]
 
     @property
@@ -119,19 +119,21 @@ def by_strip(strip: StripReading, grammar: Grammar) -> dict[str, tuple[str, floa
 
 def _believed(edges: Edges, grammar: Grammar, strip: StripReading | None) -> _Belief:
     """What all readers say of the values within a grammar."""
-    found = search(edges, grammar)
-    cut = by_lattice(found)
+    lattice = search(edges, grammar)
+    found = by_lattice(lattice)
     if strip is None:
-        return _Belief({value: math.exp(share) for value, share in cut.items()}, found, cut, {})
+        shares = {value: math.exp(share) for value, share in found.items()}
+        return _Belief(shares, lattice, found, {})
     texts = by_strip(strip, grammar)
     read = {value: share for value, (_, share) in texts.items()}
-    return _Belief(weighed(read, cut, strip.trust), found, cut, texts)
+    shares = weighed(Evidence(read, found, lattice.cuts_ink), strip.trust)
+    return _Belief(shares, lattice, found, texts)
 
 
 def _tokens(belief: _Belief, value: str, strip: StripReading | None) -> list[Token]:
     """The reading of a value: by the lattice's cuts, or by the strip where it has none for it."""
-    cut = belief.cut.get(value, _NEVER)
-    if strip is None or value not in belief.texts or math.exp(cut) >= _CREDIBLE:
+    found = belief.found.get(value, _NEVER)
+    if strip is None or value not in belief.texts or math.exp(found) >= _CREDIBLE:
         return belief.lattice.tokens(value)
     return tokens_of(belief.texts[value][0], strip, belief.lattice.edges)
 

@@ -53,6 +53,16 @@ class Found:
         """The log sum over all values, -inf where there are none."""
         return float(np.logaddexp.reduce(list(self.totals.values()))) if self.totals else -math.inf
 
+    @property
+    def cuts_ink(self) -> bool:
+        """Whether the best reading of all is cut through ink."""
+        way = self.ways[max(self.totals, key=lambda one: self.totals[one])] if self.totals else None
+        while way is not None:
+            way, at, _sign = way
+            if self.edges.cuts[at]:
+                return True
+        return False
+
     def tokens(self, value: str) -> list[Token]:
         """The best reading of a value that was found, from left to right."""
         tokens: list[Token] = []

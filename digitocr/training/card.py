@@ -132,7 +132,8 @@ def _risk(header: Header) -> list[str]:
         rows += [
             "",
             f"The logarithms of the strip's shares count {trust['strip']:.2f}, of the lattice's "
-            f"{trust['lattice']:.2f}, those no less than {trust['least']:.1f}.",
+            f"{trust['lattice']:.2f}, and {trust['cut']:.2f} where it cuts through ink; those are "
+            f"no less than {trust['least']:.1f}.",
         ]
     return ["## Risk", "\n".join(rows)]
 

@@ -24,7 +24,7 @@ from digitocr.resources import find_pipeline
 from digitocr.risk import RiskTable
 from digitocr.training.numbers import Bytes, Hands, any_number, any_strip
 from digitocr.transcribe import Transcriber
-from digitocr.trust import weighed
+from digitocr.trust import Evidence, weighed
 from digitocr.types import Page, Trust
 
 __all__ = ["Case", "cases_of", "fitted", "risk_of"]
@@ -38,11 +38,10 @@ _LOST = -9.0  # the logarithm of what is thought of a truth that neither reader 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One number: what it is, and what each reader says of each value, as ``weighed`` takes it."""
+    """One number: what it is, and what each reader says."""
 
     truth: str
-    read: dict[str, float]
-    cut: dict[str, float]
+    evidence: Evidence
 
 
 def cases_of(
@@ -64,17 +63,17 @@ def fitted(cases: Sequence[Case]) -> Trust:
 
     def surprise(settings: Sequence[float]) -> float:
         trust = _trust(settings)
-        shares = (weighed(one.read, one.cut, trust).get(one.truth, 0.0) for one in cases)
+        shares = (weighed(one.evidence, trust).get(one.truth, 0.0) for one in cases)
         return -sum(math.log(share) if share > 0 else _LOST for share in shares) / len(cases)
 
-    start = [Trust().strip, Trust().lattice, Trust().least]
-    found = minimize(surprise, start, method="Nelder-Mead", options={"maxiter": 120})
+    start = [Trust().strip, Trust().lattice, Trust().cut, Trust().least]
+    found = minimize(surprise, start, method="Nelder-Mead", options={"maxiter": 200})
     return _trust(found.x)
 
 
 def risk_of(cases: Sequence[Case], trust: Trust) -> RiskTable:
     """How often the values that both readers told together were right."""
-    told = [weighed(one.read, one.cut, trust) for one in cases]
+    told = [weighed(one.evidence, trust) for one in cases]
     best = [max(shares, key=lambda value: shares[value], default="") for shares in told]
     return RiskTable.of(
         [shares.get(value, 0.0) for shares, value in zip(told, best, strict=True)],
@@ -83,8 +82,8 @@ def risk_of(cases: Sequence[Case], trust: Trust) -> RiskTable:
 
 
 def _trust(settings: Sequence[float]) -> Trust:
-    strip, lattice, least = (float(one) for one in settings)
-    return Trust(max(strip, 0.0), max(lattice, 0.0), min(least, -0.1))
+    strip, lattice, cut, least = (float(one) for one in settings)
+    return Trust(max(strip, 0.0), max(lattice, 0.0), max(cut, 0.0), min(least, -0.1))
 
 
 def _number(hands: Hands, random: Generator) -> tuple[Bytes, str]:
@@ -109,6 +108,6 @@ def _case(
     glyphs = prepare_page(Page(1, picture), recipe)
     (strip,) = transcriber.transcribe(glyphs.strips)
     if strip is None:
-        return Case(truth, {}, {})
+        return Case(truth, Evidence({}, {}))
     shares = classifier.probabilities(glyphs.crops, threads=1)
-    return Case(truth, *evidence(glyphs, shares, strip))
+    return Case(truth, evidence(glyphs, shares, strip))
