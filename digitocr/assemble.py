@@ -133,7 +133,7 @@ def evidence(glyphs: Glyphs, probabilities: NDArray[np.float32], strip: StripRea
     texts = by_strip(strip, grammar)
     lattice = search(edges, grammar)
     read = {value: share for value, (_, share) in texts.items()}
-    return Evidence(read, by_lattice(lattice), lattice.cuts_ink)
+    return Evidence(read, by_lattice(lattice, grammar), lattice.cuts_ink)
 
 
 def grammar_for(options: ValueOptions, expected: Sequence[str] | None) -> Grammar | None:

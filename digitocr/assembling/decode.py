@@ -92,9 +92,13 @@ def decode(edges: Edges, grammar: Grammar, strip: StripReading | None = None) ->
     return Meaning(tokens, value, share, changed, agreed)
 
 
-def by_lattice(found: Found) -> dict[str, float]:
-    """The logarithm of each value's share, among values that were found and of no grammar."""
-    anything = search(found.edges, grammar_of(ValueOptions())).whole
+def by_lattice(found: Found, grammar: Grammar) -> dict[str, float]:
+    """The logarithm of each value's share, among values that were found and of no grammar.
+
+    grammar: that they were found in.
+    """
+    any_number = grammar_of(ValueOptions())
+    anything = found.whole if grammar is any_number else search(found.edges, any_number).whole
     # The readings within the grammar are among those of no grammar.
     beyond = anything + math.log1p(-min(math.exp(min(found.whole - anything, 0.0)), 1 - 1e-12))
     whole = log_sum([found.whole, beyond + math.log(_BREAKS_RULE)])
@@ -120,7 +124,7 @@ def by_strip(strip: StripReading, grammar: Grammar) -> dict[str, tuple[str, floa
 def _believed(edges: Edges, grammar: Grammar, strip: StripReading | None) -> _Belief:
     """What all readers say of the values within a grammar."""
     lattice = search(edges, grammar)
-    found = by_lattice(lattice)
+    found = by_lattice(lattice, grammar)
     if strip is None:
         shares = {value: math.exp(share) for value, share in found.items()}
         return _Belief(shares, lattice, found, {})
