@@ -23,6 +23,7 @@ from digitocr.training.material import read_material
 from digitocr.training.number_loop import NumberLoop, Strip, exact, run_epoch, start_numbers
 from digitocr.training.number_trust import cases_of, fitted, risk_of
 from digitocr.training.numbers import Hands, any_strip
+from digitocr.training.options import TrustOptions
 from digitocr.training.order import Order
 from digitocr.training.report import draw_curves
 from digitocr.training.train import checkpoint_of, recipe_of
@@ -33,8 +34,6 @@ from digitocr.weights import Header, read_model, write_model
 __all__ = ["run_number_training", "weigh"]
 
 _VALIDATED = 500  # strips, composed of the digits of each source that are kept back
-_WEIGHED = 1200  # numbers that the trust in both readers is fitted to
-_COUNTED = 4000  # others, of which is counted how many are right
 
 Report = Callable[[str], None]
 
@@ -57,17 +56,21 @@ def run_number_training(
         for part in parts
         if _has_all(part.validation)
     }
-    classifier = Classifier.load(find_model(recipe.beside), "cpu")  # before anything long
+    classifier = Classifier.load(find_model(recipe.trust.beside), "cpu")  # before anything long
     loop = start_numbers(recipe, order.seed)
     _train(loop, hands, validation, checkpoint_of(output), _mark(loop, parts), report)
     _write(loop, parts, validation, output)
-    weigh(output, [part.validation for part in parts], classifier, report)
+    weigh(output, [part.validation for part in parts], recipe.trust, classifier, report)
     checkpoint_of(output).unlink(missing_ok=True)
     return loop
 
 
 def weigh(
-    model: Path, kept_back: Sequence[Samples], classifier: Classifier, report: Report
+    model: Path,
+    kept_back: Sequence[Samples],
+    options: TrustOptions,
+    classifier: Classifier,
+    report: Report,
 ) -> None:
     """Find out how far a model and a classifier beside it are to be trusted; write it down.
 
@@ -80,7 +83,7 @@ def weigh(
     hands = Hands([part for part in kept_back if _has_all(part)])
     fit, counted = (
         cases_of(hands, count, classifier, transcriber, seed)
-        for count, seed in ((_WEIGHED, 1), (_COUNTED, 2))
+        for count, seed in ((options.fitted, 1), (options.counted, 2))
     )
     trust = fitted(fit)
     found = {"trust": dataclasses.asdict(trust), "risk": risk_of(counted, trust).header}

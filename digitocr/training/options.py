@@ -18,6 +18,7 @@ __all__ = [
     "ScheduleOptions",
     "Source",
     "TrainRecipe",
+    "TrustOptions",
     "load_train_recipe",
     "recipe_from",
 ]
@@ -93,6 +94,16 @@ class FinetuneOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class TrustOptions:
+    """Of a model for whole numbers: how it is weighed against the digits beside it."""
+
+    beside: str = "digits"  # the model that reads them; best one that was not trained on the
+    # writers that are kept back either
+    fitted: int = 1200  # numbers, composed of the digits of those, that the weights are fitted to
+    counted: int = 4000  # others, of which is counted how many are read rightly
+
+
+@dataclass(frozen=True, slots=True)
 class TrainRecipe:
     """A whole training. name: what cards and headers call it."""
 
@@ -110,13 +121,13 @@ class TrainRecipe:
     told_by: str = ""  # of what is trained on all writers: the file of a model, trained with
     # writers kept back, that tells how often numbers are right
     strips: int = 16384  # of numbers: composed for each epoch
-    beside: str = "digits"  # of numbers: the model that reads the digits beside it
     network: NetworkOptions = field(default_factory=NetworkOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     augmented: bool = True  # False trains on the digits as they are
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     drawn: DrawnOptions = field(default_factory=DrawnOptions)
     finetune: FinetuneOptions = field(default_factory=FinetuneOptions)
+    trust: TrustOptions = field(default_factory=TrustOptions)
     source: tuple[Source, ...] = ()
 
 
