@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from digitocr.errors import EmptyFile, InputMissing, TooLarge, UnreadableFile
 
-__all__ = ["Found", "Source", "find_documents", "read_bytes", "sniff"]
+__all__ = ["Found", "Source", "content_hash", "find_documents", "read_bytes", "sniff"]
 
 _SIDE_FILES = (
     *(".csv", ".tsv", ".parquet", ".xls", ".xlsx", ".db", ".sqlite"),  # tables
     *(".txt", ".md", ".rst", ".log", ".docx", ".odt", ".pptx", ".url", ".lnk"),  # text
     *(".json", ".jsonl", ".toml", ".yaml", ".yml", ".xml", ".ini", ".cfg", ".conf"),
     *(".py", ".pyc", ".sh", ".lock", ".safetensors"),  # programs and what they leave
+    *(".state", ".state-journal"),  # what a run keeps beside its output
 )
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini")
+_CHUNK = 1 << 20  # bytes hashed at a time
 _HEAD = 1024  # bytes; readers of PDF accept that much before its mark
 
 _MAGIC = (
@@ -92,6 +97,28 @@ def read_bytes(path: Path, max_megabytes: float) -> bytes:
     Raises UnreadableFile for links, pipes, devices and where the system refuses,
     EmptyFile for no bytes, TooLarge for more than ``max_megabytes`` (1e6 bytes each).
     """
+    with _opened(path, max_megabytes) as file:
+        data = file.read()
+    if not data:
+        raise EmptyFile("the file is empty; copy or scan it again")
+    return data
+
+
+def content_hash(path: Path, max_megabytes: float) -> str:
+    """The SHA-256 of a regular file's bytes, in hex.
+
+    Raises UnreadableFile and TooLarge as ``read_bytes``.
+    """
+    digest = hashlib.sha256()
+    with _opened(path, max_megabytes) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _opened(path: Path, max_megabytes: float) -> Iterator[BinaryIO]:
+    """A regular file, open without waiting; for errors see ``read_bytes``."""
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         if path.is_symlink():
@@ -106,13 +133,10 @@ def read_bytes(path: Path, max_megabytes: float) -> bytes:
                     f"the file is larger than the limit of {max_megabytes:g} MB; "
                     "raise max_megabytes in the pipeline file to read it"
                 )
-            data = file.read()
+            yield file
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise UnreadableFile(f"the file cannot be opened: {reason}") from error
-    if not data:
-        raise EmptyFile("the file is empty; copy or scan it again")
-    return data
 
 
 def sniff(data: bytes) -> str | None:
