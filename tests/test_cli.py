@@ -507,7 +507,9 @@ def pile(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (signal.SIGKILL, False, 0.5, -9),
     ],
 )
-def test_an_interrupted_run_leaves_nothing_but_what_it_read(number, to_all, delay, status, pile, tmp_path) -> None:
+def test_an_interrupted_run_leaves_nothing_but_what_it_read(
+    number, to_all, delay, status, pile, tmp_path
+) -> None:
     out = tmp_path / "out.csv"
     out.write_text("old")
     began = subprocess.Popen(
