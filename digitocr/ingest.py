@@ -18,6 +18,7 @@ from digitocr.formats.files import (
     Source,
     content_hash,
     find_documents,
+    open_regular,
     read_bytes,
     sniff,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "content_hash",
     "find_documents",
     "open_document",
+    "open_regular",
 ]
 
 

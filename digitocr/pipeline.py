@@ -130,7 +130,8 @@ class Pipeline:
 
             def read(some: Iterable[Source]) -> Iterator[tuple[Source, Document]]:
                 rest = iter(some)
-                for first in rest:  # if there is any
+                first = next(rest, None)
+                if first is not None:
                     parts = prepared_parts(chain([first], rest), self.recipe, workers())
                     yield from self._documents(parts)
 

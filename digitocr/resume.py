@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from digitocr.errors import DocumentError
 from digitocr.ingest import Source, content_hash
 from digitocr.state import State
 from digitocr.types import Document
@@ -48,7 +47,7 @@ class Resumption:
     def _unknown(self, sources: Iterable[Source]) -> Iterator[Source]:
         """The sources to read; each source is noted in ``_ahead``."""
         for source in sources:
-            content = self._content(source)
+            content = content_hash(source.path, self._max_megabytes)
             known = content in self._in_hand or (content != "" and self._state.knows(content))
             self._ahead.append((source, content, known))
             if not known:
@@ -77,12 +76,5 @@ class Resumption:
             self._in_hand.discard(content)
         if document.sha256:
             self._state.keep(document.sha256, document)
-        elif content and content == self._content(source):
+        elif content and content == content_hash(source.path, self._max_megabytes):
             self._state.keep(content, document)
-
-    def _content(self, source: Source) -> str:
-        """The hash of a source's bytes, "" where it is found no document: to be told anew."""
-        try:
-            return content_hash(source.path, self._max_megabytes)
-        except DocumentError:
-            return ""
