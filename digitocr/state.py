@@ -150,10 +150,12 @@ class State:
     def forget_old(self) -> None:
         """Drop what no run has met for long, so that the file does not grow for ever."""
         with _telling(self._path):
-            old = "SELECT sha256 FROM documents WHERE seen < ?"
-            oldest = (self._today - _KEPT_DAYS,)
-            self._connection.execute(f"DELETE FROM readings WHERE sha256 IN ({old})", oldest)
-            self._connection.execute("DELETE FROM documents WHERE seen < ?", oldest)
+            self._connection.execute(
+                "DELETE FROM documents WHERE seen < ?", (self._today - _KEPT_DAYS,)
+            )
+            self._connection.execute(
+                "DELETE FROM readings WHERE sha256 NOT IN (SELECT sha256 FROM documents)"
+            )
 
     def save(self) -> None:
         """Bring what is kept to the disk."""

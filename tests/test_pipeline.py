@@ -239,6 +239,14 @@ def test_one_worker_reads_what_two_read(pipeline, documents, scans) -> None:
         assert document == documents[document.file]
 
 
+def test_what_else_is_classified_with_a_page_makes_no_difference(
+    pipeline, documents, scans
+) -> None:
+    alone = replace(pipeline.recipe, model=replace(pipeline.recipe.model, batch=1))
+    for name in ("form.jpg", "many.pdf"):
+        assert replace(pipeline, recipe=alone).read(scans / name) == documents[name]
+
+
 def test_a_file_given_twice_is_read_once(pipeline, scans) -> None:
     twice = pipeline.read_all([scans / "form.png", scans / "blank.png", scans / "form.png"], 1)
     assert [document.file for document in twice] == ["form.png", "blank.png"]
