@@ -538,4 +538,5 @@ def test_an_interrupted_run_leaves_nothing_but_what_it_read(
     assert out.read_text() == "old"
     if number != signal.SIGKILL:
         assert said.splitlines()[-1] in ("digitocr: interrupted", "digitocr: terminated")
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["out.csv", "out.csv.state"]
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left in ({"out.csv"}, {"out.csv", "out.csv.state"})
