@@ -30,7 +30,7 @@ TRIES = 3  # runs that try a document that failed for a cause that may pass
 _VERSION = 1
 _MARK = 0x64676F63  # "dgoc", SQLite's application_id: this file is ours
 _COMMIT_SECONDS = 0.5  # of work that a killed run may lose
-_WAIT_SECONDS = 10.0  # for somebody who looks into the file meanwhile
+_WAIT_SECONDS = 5.0  # for somebody who looks into the file meanwhile
 _KEPT_DAYS = 90  # a document may be gone from the inputs and still be known when it is back
 _DAY = 86400  # seconds
 
@@ -161,11 +161,12 @@ class State:
         """Bring what is kept to the disk."""
         with _telling(self._path):
             self._connection.commit()
-        self._since = time.monotonic()
 
     def _save_at_times(self) -> None:
         if time.monotonic() - self._since >= _COMMIT_SECONDS:
-            self.save()
+            with contextlib.suppress(OutputLocked):  # who looks into the file stops no run
+                self.save()
+            self._since = time.monotonic()
 
     def _one(self, query: str, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
         with _telling(self._path):

@@ -502,6 +502,22 @@ def test_where_there_are_no_locks_the_run_says_so_and_goes_on(
         assert "knows no locks" in done.said
 
 
+def test_who_looks_into_the_state_does_not_stop_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digitocr.state._WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("digitocr.state._COMMIT_SECONDS", 0.0)
+    out = tmp_path / "out.csv"
+    with state(out) as now:
+        now.keep("before", document())
+        with contextlib.closing(sqlite3.connect(state_of(out))) as looking:
+            looking.execute("BEGIN")
+            looking.execute("SELECT * FROM documents").fetchone()
+            now.keep("meanwhile", document())
+            now.keep("after", document())
+    assert remembered(out) == 3
+
+
 # States that cannot be used
 
 
