@@ -10,8 +10,10 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from itertools import groupby
+from functools import cache
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ from digitocr.assemble import assemble, grammar_for
 from digitocr.engines.local import Workers, outcome, usable_cores
 from digitocr.engines.parts import prepared_parts
 from digitocr.errors import DocumentError, InputMissing
+from digitocr.fingerprint import Fingerprint, fingerprint
 from digitocr.ingest import Source, find_documents
 from digitocr.prepare import FAULT, Part, place
 from digitocr.recipe import AssembleOptions, Recipe, load_recipe
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitocr.classify import Classifier
+    from digitocr.resume import Resumption
     from digitocr.transcribe import Transcriber
 
 __all__ = ["Pipeline"]
@@ -41,6 +45,7 @@ _log = logging.getLogger("digitocr")
 _CORES_A_THREAD = 4  # the workers need the others, and more threads than cores cost double
 _NONE = Bar(2.0)  # that no confidence reaches
 _MOST_WAITING = 32  # parts gathered for one batch, however few glyphs they have
+_CHANGED = "the file was changed while it was read; it is read again by the next run"
 
 _Read = tuple[Source, Part, list["NDArray[np.float32]"]]
 
@@ -60,6 +65,7 @@ class Pipeline:
     grammar: Grammar | None = None  # None where any number may stand in a field
     transcriber: Transcriber | None = None  # None where digits alone are read
     bars: Bars = field(default_factory=Bars)
+    expected: tuple[str, ...] | None = None  # the values that it was made for, if any
 
     @classmethod
     def load(
@@ -89,7 +95,15 @@ class Pipeline:
         transcriber = Transcriber.load(find_model(numbers)) if numbers else None
         classifier = Classifier.load(path, device)
         bars = _bars(recipe.assemble, classifier, transcriber)
-        return cls(recipe, classifier, grammar, transcriber, bars)
+        values = None if expected is None else tuple(expected)
+        return cls(recipe, classifier, grammar, transcriber, bars, values)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What readings depend on besides the document."""
+        reader = self.classifier
+        models = [reader.id] if self.transcriber is None else [reader.id, self.transcriber.id]
+        return fingerprint(self.recipe, models, reader.device, self.expected)
 
     def read(self, path: str | Path) -> Document:
         """Read one file. Raises InputMissing where there is none."""
@@ -110,20 +124,37 @@ class Pipeline:
         return self.read_sources(find_documents(paths).documents, jobs)
 
     def read_sources(
-        self, sources: Iterable[Source], jobs: int | None = None, overlay: Path | None = None
+        self,
+        sources: Iterable[Source],
+        jobs: int | None = None,
+        overlay: Path | None = None,
+        memory: Resumption | None = None,
     ) -> Iterator[Document]:
         """Like ``read_all``, for documents already found.
 
         overlay: a folder that each page is written to with its numbers drawn on it.
+        memory: what was read before and need not be again; it also keeps what is read now.
         """
         drawn: Counter[str] = Counter()  # two inputs may hold files of one name
-        with Workers(jobs or usable_cores(), self.recipe.limits.worker_megabytes) as workers:
-            parts = prepared_parts(sources, self.recipe, workers)
-            for source, document in self._documents(parts):
+        with ExitStack() as stack:
+
+            @cache
+            def workers() -> Workers:  # started when there is something to read
+                megabytes = self.recipe.limits.worker_megabytes
+                return stack.enter_context(Workers(jobs or usable_cores(), megabytes))
+
+            def read(some: Iterable[Source]) -> Iterator[tuple[Source, Document]]:
+                rest = iter(some)
+                first = next(rest, None)
+                if first is not None:
+                    parts = prepared_parts(chain([first], rest), self.recipe, workers())
+                    yield from self._documents(parts)
+
+            for source, document in memory.documents(sources, read) if memory else read(sources):
                 if overlay and document.pages:
                     drawn[source.file] += 1
                     again = f".{drawn[source.file]}" if drawn[source.file] > 1 else ""
-                    self._draw(source, document, overlay / (source.file + again), workers)
+                    self._draw(source, document, overlay / (source.file + again), workers())
                 yield document
 
     def assembled(
@@ -181,13 +212,16 @@ class Pipeline:
             for fault in part.faults:
                 _log.error("%s: %s\n%s", source.file, FAULT, fault)
             if part.error:
-                errors.append(ReadError(None, part.error))
+                opened = bool(document.sha256)  # before, so what is wrong now is not the document
+                errors.append(ReadError(None, part.error, part.transient or opened))
             for glyphs, page_probabilities in zip(part.pages, probabilities, strict=True):
                 page = self._page(source, glyphs, page_probabilities)
                 if isinstance(page, PageReading):
                     pages.append(page)
                 else:
                     errors.append(page)
+            if document.sha256 and part.sha256 not in ("", document.sha256):
+                return _changed(document, own)
             document = replace(document, sha256=part.sha256 or document.sha256)
         return replace(document, pages=tuple(pages), errors=tuple(errors))
 
@@ -196,12 +230,19 @@ class Pipeline:
     ) -> PageReading | ReadError:
         """One page's numbers, or why there are none."""
         if glyphs.error:
-            return ReadError(glyphs.number, glyphs.error)
+            return ReadError(glyphs.number, glyphs.error, glyphs.transient)
         try:
             return self.assembled(source.file, glyphs, probabilities)
         except Exception as error:  # one page never costs another
             _log.error("%s: %s\n%s", source.file, FAULT, place(error))
-            return ReadError(glyphs.number, FAULT)
+            return ReadError(glyphs.number, FAULT, transient=True)
+
+
+def _changed(document: Document, rest: Iterable[_Read]) -> Document:
+    """What is told of a document whose pages are not all of one file; its rest is dropped."""
+    for _ in rest:
+        pass
+    return replace(document, sha256="", errors=(ReadError(None, _CHANGED, transient=True),))
 
 
 def _bars(

@@ -192,6 +192,7 @@ class Glyphs:
     crops: uint8 (N, 28, 28), in MNIST format, 255 is ink.
     strips: for each field, its number as a whole where the field is given; empty for none.
     error: a sentence where the page could not be read, else empty; then N is 0.
+    transient: whether that may pass, as in ``ReadError``.
     """
 
     number: int
@@ -209,6 +210,7 @@ class Glyphs:
     crops: NDArray[np.uint8]
     strips: tuple[Strip | None, ...] = ()
     error: str = ""
+    transient: bool = False
 
 
 class Grammar(Protocol):
@@ -275,10 +277,14 @@ class PageReading:
 
 @dataclass(frozen=True, slots=True)
 class ReadError:
-    """Why a document (page None) or one of its pages could not be read."""
+    """Why a document (page None) or one of its pages could not be read.
+
+    transient: the cause lies outside the document and may pass: another run may read it.
+    """
 
     page: int | None
     message: str
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
