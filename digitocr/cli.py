@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import digitocr
-from digitocr.errors import DigitocrError, OutputError, UsageError
+from digitocr.errors import DigitocrError, DocumentError, OutputError, UsageError
 from digitocr.run import Run
 
 if TYPE_CHECKING:
@@ -81,6 +81,15 @@ def _importing(frame: FrameType | None) -> bool:
     return False
 
 
+_on_device = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the network runs.",
+)
+
+
 def _reads_pages(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that reads pages."""
     for option in (
@@ -104,6 +113,7 @@ def _reads_pages(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             help="Worker processes; by default one for each processor.",
         ),
+        _on_device,
     ):
         command = option(command)
     return command
@@ -121,13 +131,6 @@ def _running(command: _Command) -> Callable[..., NoReturn]:
     @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
     @click.option("-v", "--verbose", count=True, help="Say what is done with each document.")
     @click.option("--log-json", is_flag=True, help="Messages as JSON, one object a line.")
-    @click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
-        default="auto",
-        show_default=True,
-        help="Where the network runs.",
-    )
     @functools.wraps(command)
     def running(quiet: bool, verbose: int, log_json: bool, **arguments: Any) -> NoReturn:
         run = Run(quiet, verbose, log_json)
@@ -160,6 +163,11 @@ def _running(command: _Command) -> Callable[..., NoReturn]:
     metavar="DIR",
     help="Also write each page with its boxes and values drawn.",
 )
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Read the Ith of N shares of the inputs; digitocr merge joins the parts.",
+)
 @_reads_pages
 @_running
 def extract(
@@ -168,6 +176,7 @@ def extract(
     output: str,
     wide: bool,
     overlay: Path | None,
+    shard: str | None,
     pipeline: str,
     model: str,
     expect: Path | None,
@@ -181,16 +190,45 @@ def extract(
     """
     from digitocr.export import check_format, write
     from digitocr.ingest import find_documents
+    from digitocr.shard import Shard, write_part
 
     check_format(output, wide=wide)
+    part = Shard.parse(shard) if shard else None
     found = find_documents(inputs)
+    sources = part.own(found.documents) if part else found.documents
     run.skipped([source.file for source in found.skipped])
     if overlay:
         _make_folder(overlay)
     reader = _load(pipeline, model, device, expect)
-    documents = reader.read_sources(found.documents, jobs, overlay=overlay)
-    write(run.watched(documents, len(found.documents)), output, wide=wide)
+    documents = run.watched(reader.read_sources(sources, jobs, overlay=overlay), len(sources))
+    if part:
+        write_part(documents, output, part, found.documents, reader.way, wide=wide)
+    else:
+        write(documents, output, wide=wide)
     return run.finish()
+
+
+@digitocr_command.command()
+@click.argument("parts", nargs=-1, required=True, metavar="PART...", type=_INPUT)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="OUT",
+    help="The table, with the parts' ending; - is standard output.",
+)
+@_running
+def merge(run: Run, parts: tuple[Path, ...], output: str) -> int:
+    """Join the outputs of extract --shard I/N to what one run writes, byte for byte.
+
+    It is refused where a shard is missing, or the parts do not belong together. The exit
+    status is 3 where documents in them could not be read.
+    """
+    from digitocr.merge import merge
+
+    merged = merge(parts, output)
+    run.note(f"{merged.documents} documents joined, {merged.errors} errors")
+    return DocumentError.exit_status if merged.errors else 0
 
 
 @digitocr_command.command()
@@ -302,6 +340,7 @@ def evaluate(
     help="Go on with this model on your --data; it is refused if it reads worse for it.",
 )
 @click.option("--force", is_flag=True, help="With --from, take the new model even if it is worse.")
+@_on_device
 @_running
 def train(
     run: Run,

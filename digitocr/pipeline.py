@@ -7,10 +7,12 @@ assemble                                     here, one Document per file, in ord
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,6 +48,8 @@ _Read = tuple[Source, Part, list["NDArray[np.float32]"]]
 class Pipeline:
     """A way to read documents: a recipe, the model it reads with, and what fields may hold.
 
+    sha256: of the recipe and of the values that are expected, in hex.
+
     >>> pipeline = Pipeline.load("default")             # doctest: +SKIP
     >>> for document in pipeline.read_all(["scans/"]):  # doctest: +SKIP
     ...     for number in document.numbers:
@@ -55,6 +59,15 @@ class Pipeline:
     recipe: Recipe
     classifier: Classifier
     grammar: Grammar | None = None  # None where any number may stand in a field
+    sha256: str = ""
+
+    @property
+    def way(self) -> dict[str, dict[str, str]]:
+        """What a table depends on beside its documents: this pipeline and its model."""
+        return {
+            "pipeline": {"name": self.recipe.name, "sha256": self.sha256},
+            "model": asdict(self.classifier.id),
+        }
 
     @classmethod
     def load(
@@ -75,7 +88,7 @@ class Pipeline:
         path = find_model(model or recipe.model.name)
         from digitocr.classify import Classifier  # loads the runtime, or torch for CUDA
 
-        return cls(recipe, Classifier.load(path, device), grammar)
+        return cls(recipe, Classifier.load(path, device), grammar, _digest(recipe, expected))
 
     def read(self, path: str | Path) -> Document:
         """Read one file. Raises InputMissing where there is none."""
@@ -181,3 +194,9 @@ class Pipeline:
         except Exception as error:  # one page never costs another
             _log.error("%s: %s\n%s", source.file, FAULT, place(error))
             return ReadError(glyphs.number, FAULT)
+
+
+def _digest(recipe: Recipe, expected: Sequence[str] | None) -> str:
+    """What changes where pages would be read differently, in hex."""
+    said = json.dumps([asdict(recipe), None if expected is None else list(expected)])
+    return hashlib.sha256(said.encode()).hexdigest()

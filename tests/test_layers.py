@@ -21,6 +21,8 @@ ABOVE = {
     "annotate",
     "run",
     "engines",
+    "merge",
+    "shard",
     "training",
     "review",
 }
