@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import tempfile
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,14 +34,28 @@ class Classifier:
 
     id: its name and the SHA-256 of its file.
     header: what its file says of it.
-    device: ``cpu`` or ``cuda``.
+    device: ``cpu`` or ``cuda``. wanted: the same or ``auto``, as was asked for.
     """
 
-    def __init__(self, engine: _Engine, header: Header, id: ModelId, device: str) -> None:
+    def __init__(
+        self,
+        engine: _Engine,
+        header: Header,
+        id: ModelId,
+        device: str,
+        wanted: str,
+        path: Path,
+    ) -> None:
         self.id = id
         self.device = device
+        self.wanted = wanted
         self.header = header
         self._engine = engine
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels as the bytes of its file, to be loaded for the device that is there."""
+        return _arrived, (self.id, self._path.read_bytes(), self.wanted)
 
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Classifier:
@@ -57,12 +72,12 @@ class Classifier:
             )
         if header.classes != CLASSES or header.outputs not in (len(CLASSES), _OUTPUTS):
             raise ModelError(f"the model {path} was made for other classes than {CLASSES}")
-        device = _device(device)
+        found = _device(device)
         try:
-            engine = _engine(header, tensors, device)
+            engine = _engine(header, tensors, found)
         except ValueError as error:
             raise ModelError(f"the weights in {path} do not fit the network it names") from error
-        return cls(engine, header, ModelId(path.stem, sha256), device)
+        return cls(engine, header, ModelId(path.stem, sha256), found, device, path)
 
     def probabilities(
         self, crops: NDArray[np.uint8], threads: int | None = None
@@ -77,6 +92,20 @@ class Classifier:
         result = np.zeros((len(crops), _OUTPUTS), np.float32)
         result[:, : self.header.outputs] = self._engine.shares(crops, threads)
         return result
+
+
+def _arrived(id: ModelId, data: bytes, device: str) -> Classifier:
+    """A classifier that was sent here.
+
+    Raises ModelError as ``Classifier.load``, and where the file is not the one it was made of.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{id.name}.safetensors"
+        path.write_bytes(data)
+        classifier = Classifier.load(path, device)
+    if classifier.id != id:
+        raise ModelError(f"the model {id.name} was changed while it was read with")
+    return classifier
 
 
 def _engine(header: Header, tensors: Tensors, device: str) -> _Engine:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
@@ -168,6 +168,13 @@ def _running(command: _Command) -> Callable[..., NoReturn]:
     metavar="I/N",
     help="Read the Ith of N shares of the inputs; digitocr merge joins the parts.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Read on this machine, or on the Ray cluster that RAY_ADDRESS names.",
+)
 @_reads_pages
 @_running
 def extract(
@@ -177,6 +184,7 @@ def extract(
     wide: bool,
     overlay: Path | None,
     shard: str | None,
+    engine: Literal["local", "ray"],
     pipeline: str,
     model: str,
     expect: Path | None,
@@ -200,7 +208,9 @@ def extract(
     if overlay:
         _make_folder(overlay)
     reader = _load(pipeline, model, device, expect)
-    documents = run.watched(reader.read_sources(sources, jobs, overlay=overlay), len(sources))
+    documents = run.watched(
+        reader.read_sources(sources, jobs, overlay, engine=engine), len(sources)
+    )
     if part:
         write_part(documents, output, part, found.documents, reader.way, wide=wide)
     else:

@@ -44,6 +44,7 @@ class Source:
     file: its path relative to the input it was found under, "/" between parts; for an
         input that is a file, its name. Bytes of a name that are no UTF-8 stand as percent
         escapes, so that every name can be written into a table.
+    path: absolute, for workers elsewhere.
     order: the number of its input, from 0, and that path's bytes, by which documents stand
         in order on every machine that sees the same folder.
     """
@@ -80,7 +81,8 @@ def find_documents(inputs: Sequence[str | os.PathLike[str]]) -> Found:
     documents: dict[Path, Source] = {}
     skipped: dict[Path, Source] = {}
     for number, root in enumerate(roots):
-        for source in _walk(root, number) if root.is_dir() else [_named(root, number)]:
+        inside = _walk(root.absolute(), number) if root.is_dir() else [_named(root, number)]
+        for source in inside:
             side = root.is_dir() and _is_side_file(source.path)
             (skipped if side else documents).setdefault(_identity(source.path), source)
     return Found(
