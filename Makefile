@@ -24,7 +24,7 @@ train: $(VENV)/installed
 	$(BIN)/digitocr train -o runs/digits.safetensors
 
 clean:
-	rm -rf $(VENV) runs out.csv
+	rm -rf $(VENV) runs out.csv*
 
 # The stamps hold the time of the last install; a change of what is needed installs again.
 $(VENV)/installed: pyproject.toml constraints.txt

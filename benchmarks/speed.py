@@ -56,7 +56,8 @@ def _copies(drawn: Path, many: Path, count: int) -> None:
     pages = _pages(drawn)
     for i in range(count):
         page = pages[i % len(pages)]
-        shutil.copy(page, many / f"copy-{i:04d}{page.suffix}")
+        mark = f"\n% copy {i}\n".encode()  # behind the end, lest one content be read once
+        (many / f"copy-{i:04d}{page.suffix}").write_bytes(page.read_bytes() + mark)
 
 
 def _pages(folder: Path) -> list[Path]:
@@ -69,7 +70,7 @@ def _pages(folder: Path) -> list[Path]:
 def _whole_program(drawn: Path, many: Path, options: argparse.Namespace) -> float:
     """Print and return the pages per second of ``digitocr extract``, start and end included."""
     out = many.parent / "out.csv"
-    command = [sys.executable, "-m", "digitocr", "extract", "-q", "--device", "cpu"]
+    command = [sys.executable, "-m", "digitocr", "extract", "-q", "--fresh", "--device", "cpu"]
     command += ["--model", options.model, "--jobs", str(options.jobs), "-o", str(out)]
     one = timed([*command, str(_pages(drawn)[0])])
     timed([*command, str(drawn)])

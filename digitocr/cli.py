@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import takewhile
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -19,10 +21,14 @@ from digitocr.errors import DigitocrError, DocumentError, OutputError, UsageErro
 from digitocr.run import Run
 
 if TYPE_CHECKING:
+    from digitocr.ingest import Source
     from digitocr.pipeline import Pipeline
+    from digitocr.resume import Resumption
+    from digitocr.types import Document
 
 __all__ = ["main"]
 
+_LAST_SECONDS = 5.0  # that a run which was asked to end has for the pages at hand
 _IMPORT_SECONDS = 0.05  # until a signal that came within an import is looked at again
 _INPUT = click.Path(path_type=Path)
 
@@ -62,6 +68,9 @@ def _stop(number: int, frame: FrameType | None) -> None:
     Out of the middle of an import the end would come as another error, or not at all: it
     waits until the import is done.
     """
+    if _Patience.now:
+        _Patience.now.ask(number)
+        return
     if _importing(frame):
         again = threading.Timer(_IMPORT_SECONDS, signal.raise_signal, [number])
         again.daemon = True
@@ -70,6 +79,49 @@ def _stop(number: int, frame: FrameType | None) -> None:
     for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(other, signal.SIG_IGN)
     raise _Stopped(number)
+
+
+class _Patience:
+    """Lets a signal wait for the pages at hand, ``_LAST_SECONDS`` at most.
+
+    Within the block a signal only asks: no further source is begun, and when the documents
+    under way have passed the run ends, as it would have at once.
+    """
+
+    now: _Patience | None = None  # the block that runs
+
+    def __init__(self) -> None:
+        self._asked = 0  # the signal
+
+    def __enter__(self) -> _Patience:
+        _Patience.now = self
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _Patience.now = None
+        if self._asked:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def ask(self, number: int) -> None:
+        """Note a signal; those that follow the first change nothing."""
+        if not self._asked:
+            self._asked = number
+            signal.signal(signal.SIGALRM, self._end)
+            signal.setitimer(signal.ITIMER_REAL, _LAST_SECONDS)
+
+    def sources(self, sources: Iterable[Source]) -> Iterator[Source]:
+        """The sources, until a signal asks."""
+        return takewhile(lambda _: not self._asked, sources)
+
+    def documents(self, documents: Iterable[Document]) -> Iterator[Document]:
+        """The documents; after the last, the end of the run if a signal asked for it."""
+        yield from documents
+        if self._asked:
+            self._end()
+
+    def _end(self, number: int = 0, frame: FrameType | None = None) -> None:
+        _Patience.now = None
+        _stop(self._asked, frame)
 
 
 def _importing(frame: FrameType | None) -> bool:
@@ -175,6 +227,7 @@ def _running(command: _Command) -> Callable[..., NoReturn]:
     show_default=True,
     help="Read on this machine, or on the Ray cluster that RAY_ADDRESS names.",
 )
+@click.option("--fresh", is_flag=True, help="Read every document again.")
 @_reads_pages
 @_running
 def extract(
@@ -185,6 +238,7 @@ def extract(
     overlay: Path | None,
     shard: str | None,
     engine: Literal["local", "ray"],
+    fresh: bool,
     pipeline: str,
     model: str,
     expect: Path | None,
@@ -194,7 +248,8 @@ def extract(
     """Read files and folders of PDFs and pictures into a table of numbers.
 
     Every number gets a row with its confidence; a file that cannot be read gets one that
-    says why, and the exit status is 3.
+    says why, and the exit status is 3. What was read is remembered beside the output, in
+    OUT.state: a second run, or one after an interruption, reads what is new or changed.
     """
     from digitocr.export import check_format, write
     from digitocr.ingest import find_documents
@@ -202,20 +257,43 @@ def extract(
 
     check_format(output, wide=wide)
     part = Shard.parse(shard) if shard else None
+    if part and output == "-":
+        raise UsageError("a shard's part is a file; what goes to -o - cannot be merged")
+    if fresh and output == "-":
+        raise UsageError("--fresh needs an output file; of standard output nothing is remembered")
     found = find_documents(inputs)
     sources = part.own(found.documents) if part else found.documents
     run.skipped([source.file for source in found.skipped])
     if overlay:
         _make_folder(overlay)
     reader = _load(pipeline, model, device, expect)
-    documents = run.watched(
-        reader.read_sources(sources, jobs, overlay, engine=engine), len(sources)
-    )
-    if part:
-        write_part(documents, output, part, found.documents, reader.way, wide=wide)
-    else:
-        write(documents, output, wide=wide)
-    return run.finish()
+    total = len(sources)
+    if output == "-":
+        documents = reader.read_sources(sources, jobs, overlay, engine=engine)
+        write(run.watched(documents, total), output, wide=wide)
+        return run.finish()
+    with _remembering(output, reader, fresh) as memory, _Patience() as patience:
+        read = reader.read_sources(patience.sources(sources), jobs, overlay, memory, engine=engine)
+        documents = run.watched(patience.documents(read), total)
+        if part:
+            write_part(documents, output, part, found.documents, reader.way, wide=wide)
+        else:
+            write(documents, output, wide=wide)
+    return run.finish(memory.kept)
+
+
+@contextlib.contextmanager
+def _remembering(output: str, reader: Pipeline, fresh: bool) -> Iterator[Resumption]:
+    """What is remembered of an output, for this run alone. Raises OutputError, OutputLocked."""
+    from digitocr.lock import locked
+    from digitocr.output import sweep
+    from digitocr.resume import Resumption
+    from digitocr.state import open_state
+
+    with locked(output) as locks:
+        sweep(output)
+        with open_state(output, reader.fingerprint, fresh=fresh, locks=locks) as state:
+            yield Resumption(state, reader.recipe.ingest.max_megabytes)
 
 
 @digitocr_command.command()

@@ -13,6 +13,7 @@
     │   ├── WorkerCrashed
     │   └── TimedOut
     ├── OutputError                5   the output or the state cannot be written
+    ├── OutputLocked              75   another run writes the same output; try again later
     └── SetupError                 6   the model or the pipeline cannot be used
         ├── ModelError
         └── PipelineError
@@ -32,6 +33,7 @@ __all__ = [
     "InputMissing",
     "ModelError",
     "OutputError",
+    "OutputLocked",
     "PipelineError",
     "SetupError",
     "TimedOut",
@@ -60,9 +62,13 @@ class InputMissing(UsageError):
 
 
 class DocumentError(DigitocrError):
-    """One document or page cannot be read; the others go on."""
+    """One document or page cannot be read; the others go on.
+
+    transient: the cause lies outside the document and may pass: another run may read it.
+    """
 
     exit_status = 3
+    transient = False
 
 
 class EmptyFile(DocumentError):
@@ -88,19 +94,31 @@ class TooLarge(DocumentError):
 class UnreadableFile(DocumentError):
     """The operating system does not let the file be read."""
 
+    transient = True
+
 
 class WorkerCrashed(DocumentError):
     """The process that read the document died."""
 
+    transient = True
+
 
 class TimedOut(DocumentError):
     """The document took longer than the pipeline allows."""
+
+    transient = True
 
 
 class OutputError(DigitocrError):
     """The output or the state cannot be written."""
 
     exit_status = 5
+
+
+class OutputLocked(DigitocrError):
+    """Another run writes the same output."""
+
+    exit_status = 75
 
 
 class SetupError(DigitocrError):

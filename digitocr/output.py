@@ -7,6 +7,7 @@ there when it is complete and on the disk.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import secrets
 import shutil
@@ -17,7 +18,7 @@ from typing import BinaryIO
 
 from digitocr.errors import OutputError
 
-__all__ = ["open_output", "writing"]
+__all__ = ["open_output", "place_of", "sweep", "writing"]
 
 
 @contextlib.contextmanager
@@ -32,8 +33,8 @@ def open_output(out: str) -> Iterator[BinaryIO]:
             raise OutputError("standard output is closed")
         yield sys.stdout.buffer
         return
-    target = Path(os.path.realpath(out))  # through a link, which stays a link
     with writing(out):
+        target = place_of(out)
         draft, file = _draft(target)
     try:
         yield file
@@ -46,14 +47,32 @@ def open_output(out: str) -> Iterator[BinaryIO]:
     except BaseException:
         with contextlib.suppress(OSError):  # a full disk is told once
             file.close()
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # and so is a folder that is gone
+            draft.unlink()
         raise
+
+
+def place_of(out: str) -> Path:
+    """The file that an output is: through links, which stay links.
+
+    Raises OSError where something else is in its place.
+    """
+    target = Path(os.path.realpath(out))
+    if target.exists() and not target.is_file():
+        raise OSError(None, "there is something there that is no file")
+    return target
+
+
+def sweep(out: str) -> None:
+    """Remove what killed runs left of ``out``; no other run may be writing it."""
+    target = Path(os.path.realpath(out))
+    for draft in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 8}.part"):
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
 
 def _draft(target: Path) -> tuple[Path, BinaryIO]:
     """A new file beside ``target``, with the permissions that one has or would have."""
-    if target.exists() and not target.is_file():
-        raise OSError(None, "there is something there that is no file")
     draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     file = draft.open("xb")
     if target.exists():

@@ -12,9 +12,10 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
-from itertools import groupby
+from functools import cache
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +26,7 @@ from digitocr.assemble import assemble, grammar_for
 from digitocr.engines.local import Workers, outcome, usable_cores
 from digitocr.engines.parts import prepared_parts
 from digitocr.errors import DocumentError, InputMissing, UsageError
+from digitocr.fingerprint import Fingerprint, fingerprint
 from digitocr.ingest import Source, find_documents
 from digitocr.prepare import FAULT, Part, place
 from digitocr.recipe import Recipe, load_recipe
@@ -35,12 +37,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from digitocr.classify import Classifier
+    from digitocr.resume import Resumption
 
 __all__ = ["Pipeline"]
 
 _log = logging.getLogger("digitocr")
 _CORES_A_THREAD = 4  # the workers need the others, and more threads than cores cost double
 _MOST_WAITING = 32  # parts gathered for one batch, however few glyphs they have
+_CHANGED = "the file was changed while it was read; it is read again by the next run"
 
 Engine = Literal["local", "ray"]
 _Batch = list[tuple[Source, Part]]
@@ -51,8 +55,6 @@ _Pages = list[PageReading | ReadError]
 class Pipeline:
     """A way to read documents: a recipe, the model it reads with, and what fields may hold.
 
-    sha256: of the recipe and of the values that are expected, in hex.
-
     >>> pipeline = Pipeline.load("default")             # doctest: +SKIP
     >>> for document in pipeline.read_all(["scans/"]):  # doctest: +SKIP
     ...     for number in document.numbers:
@@ -62,13 +64,15 @@ class Pipeline:
     recipe: Recipe
     classifier: Classifier
     grammar: Grammar | None = None  # None where any number may stand in a field
-    sha256: str = ""
+    expected: tuple[str, ...] | None = None  # the values that it was made for, if any
 
     @property
     def way(self) -> dict[str, dict[str, str]]:
         """What a table depends on beside its documents: this pipeline and its model."""
+        said = json.dumps([asdict(self.recipe), self.expected])
+        sha256 = hashlib.sha256(said.encode()).hexdigest()
         return {
-            "pipeline": {"name": self.recipe.name, "sha256": self.sha256},
+            "pipeline": {"name": self.recipe.name, "sha256": sha256},
             "model": asdict(self.classifier.id),
         }
 
@@ -91,7 +95,14 @@ class Pipeline:
         path = find_model(model or recipe.model.name)
         from digitocr.classify import Classifier  # loads the runtime, or torch for CUDA
 
-        return cls(recipe, Classifier.load(path, device), grammar, _digest(recipe, expected))
+        values = None if expected is None else tuple(expected)
+        return cls(recipe, Classifier.load(path, device), grammar, values)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """What readings depend on besides the document."""
+        reader = self.classifier
+        return fingerprint(self.recipe, reader.id, reader.device, self.expected)
 
     def read(self, path: str | Path) -> Document:
         """Read one file. Raises InputMissing where there is none."""
@@ -121,21 +132,34 @@ class Pipeline:
         sources: Iterable[Source],
         jobs: int | None = None,
         overlay: Path | None = None,
+        memory: Resumption | None = None,
         *,
         engine: Engine = "local",
     ) -> Iterator[Document]:
         """Like ``read_all``, for documents already found.
 
         overlay: a folder that each page is written to with its numbers drawn on it.
+        memory: what was read before and need not be again; it also keeps what is read now.
         """
         drawn: Counter[str] = Counter()  # two inputs may hold files of one name
-        with self._workers(jobs, engine) as workers:
-            parts = prepared_parts(sources, self.recipe, workers)
-            for source, document in self._documents(parts, workers):
+        with ExitStack() as stack:
+
+            @cache
+            def workers() -> Workers:  # started when there is something to read
+                return stack.enter_context(self._workers(jobs, engine))
+
+            def read(some: Iterable[Source]) -> Iterator[tuple[Source, Document]]:
+                rest = iter(some)
+                first = next(rest, None)
+                if first is not None:
+                    parts = prepared_parts(chain([first], rest), self.recipe, workers())
+                    yield from self._documents(parts, workers())
+
+            for source, document in memory.documents(sources, read) if memory else read(sources):
                 if overlay and document.pages:
                     drawn[source.file] += 1
                     again = f".{drawn[source.file]}" if drawn[source.file] > 1 else ""
-                    self._draw(source, document, overlay / (source.file + again), workers)
+                    self._draw(source, document, overlay / (source.file + again), workers())
                 yield document
 
     def _workers(self, jobs: int | None, engine: Engine) -> AbstractContextManager[Workers]:
@@ -203,12 +227,15 @@ class Pipeline:
             for fault in part.faults:
                 _log.error("%s: %s\n%s", source.file, FAULT, fault)
             if part.error:
-                errors.append(ReadError(None, part.error))
+                opened = bool(document.sha256)  # before, so what is wrong now is not the document
+                errors.append(ReadError(None, part.error, part.transient or opened))
             for page in read:
                 if isinstance(page, PageReading):
                     pages.append(page)
                 else:
                     errors.append(page)
+            if document.sha256 and part.sha256 not in ("", document.sha256):
+                return _changed(document, own)
             document = replace(document, sha256=part.sha256 or document.sha256)
         return replace(document, pages=tuple(pages), errors=tuple(errors))
 
@@ -217,12 +244,19 @@ class Pipeline:
     ) -> PageReading | ReadError:
         """One page's numbers, or why there are none."""
         if glyphs.error:
-            return ReadError(glyphs.number, glyphs.error)
+            return ReadError(glyphs.number, glyphs.error, glyphs.transient)
         try:
             return assemble(source.file, glyphs, probabilities, self.recipe.assemble, self.grammar)
         except Exception as error:  # one page never costs another
             _log.error("%s: %s\n%s", source.file, FAULT, place(error))
-            return ReadError(glyphs.number, FAULT)
+            return ReadError(glyphs.number, FAULT, transient=True)
+
+
+def _changed(document: Document, rest: Iterable[tuple[Source, Part, _Pages]]) -> Document:
+    """What is told of a document whose pages are not all of one file; its rest is dropped."""
+    for _ in rest:
+        pass
+    return replace(document, sha256="", errors=(ReadError(None, _CHANGED, transient=True),))
 
 
 def _batches(parts: Iterable[tuple[Source, Part]], recipe: Recipe) -> Iterator[_Batch]:
@@ -237,9 +271,3 @@ def _batches(parts: Iterable[tuple[Source, Part]], recipe: Recipe) -> Iterator[_
             waiting, crops = [], 0
     if waiting:
         yield waiting
-
-
-def _digest(recipe: Recipe, expected: Sequence[str] | None) -> str:
-    """What changes where pages would be read differently, in hex."""
-    said = json.dumps([asdict(recipe), None if expected is None else list(expected)])
-    return hashlib.sha256(said.encode()).hexdigest()

@@ -33,7 +33,7 @@ class Part:
     """Some pages of a document, ready to be classified.
 
     sha256: of the file, "" where it could not be read. page_count: of the whole document.
-    error: why the document cannot be read, "" where it can.
+    error: why the document cannot be read, "" where it can. transient: that may pass.
     faults: where in our own code something went wrong, for each time.
     """
 
@@ -42,6 +42,7 @@ class Part:
     pages: tuple[Glyphs, ...] = ()
     error: str = ""
     faults: tuple[str, ...] = ()
+    transient: bool = False
 
 
 def prepare(path: Path, first: int, count: int, recipe: Recipe) -> Part:
@@ -59,7 +60,7 @@ def prepare(path: Path, first: int, count: int, recipe: Recipe) -> Part:
             return Part(document.sha256, document.page_count, pages, faults=tuple(faults))
     except Exception as error:
         message = _sentence(error, faults)
-        return Part(error=message, faults=tuple(faults))
+        return Part(error=message, faults=tuple(faults), transient=_may_pass(error))
 
 
 def prepare_page(page: Page, recipe: Recipe) -> Glyphs:
@@ -88,7 +89,7 @@ def _try_page(document: OpenDocument, index: int, recipe: Recipe, faults: list[s
     try:
         return prepare_page(document.page(index), recipe)
     except Exception as error:
-        return failed_page(index + 1, _sentence(error, faults))
+        return failed_page(index + 1, _sentence(error, faults), transient=_may_pass(error))
 
 
 def _sentence(error: Exception, faults: list[str]) -> str:
@@ -101,13 +102,18 @@ def _sentence(error: Exception, faults: list[str]) -> str:
     return FAULT
 
 
+def _may_pass(error: Exception) -> bool:
+    """Whether the cause lies outside the document: too little memory, a fault of ours."""
+    return error.transient if isinstance(error, DocumentError) else True
+
+
 def place(error: Exception) -> str:
     """Where an error was raised, without its message, which may hold what a document says."""
     return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 
 
-def failed_page(number: int, message: str) -> Glyphs:
-    """A page without glyphs that says why."""
+def failed_page(number: int, message: str, *, transient: bool) -> Glyphs:
+    """A page without glyphs that says why. transient: that may pass."""
     return Glyphs(
         number=number,
         page_size=(0, 0),
@@ -123,4 +129,5 @@ def failed_page(number: int, message: str) -> Glyphs:
         mark=np.zeros(0, np.uint8),
         crops=np.zeros((0, 28, 28), np.uint8),
         error=message,
+        transient=transient,
     )

@@ -63,17 +63,18 @@ class Run:
             return _FAULT
         return _SOME_FAILED if self._counts["errors"] else 0
 
-    def finish(self) -> int:
-        """Say what was done; the run's exit status."""
+    def finish(self, kept: int = 0) -> int:
+        """Say what was done; the run's exit status. kept: documents known from before."""
         counts = self._counts
         seconds = time.monotonic() - self._started
         shown = ("documents", "pages", "numbers", "review", "errors")
         numbers = {name: counts[name] for name in shown}
         rate = counts["pages"] / seconds if seconds else 0.0
-        sentence = ", ".join(f"{count} {_noun(name, count)}" for name, count in numbers.items())
+        told = [f"{count} {_noun(name, count)}" for name, count in numbers.items()]
+        told[0] += f" ({kept} kept from before)" if kept else ""
         self._say(
-            f"{sentence} in {seconds:.1f} s ({rate:.1f} pages per second)",
-            {"event": "finished", "seconds": round(seconds, 3), **numbers},
+            f"{', '.join(told)} in {seconds:.1f} s ({rate:.1f} pages per second)",
+            {"event": "finished", "seconds": round(seconds, 3), **numbers, "kept": kept},
         )
         return self.status
 

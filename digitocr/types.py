@@ -144,6 +144,7 @@ class Glyphs:
     field, span, boxes, cuts, mark: as in ``Segments``; boxes in pixels of the ink picture.
     crops: uint8 (N, 28, 28), in MNIST format, 255 is ink.
     error: a sentence where the page could not be read, else empty; then N is 0.
+    transient: whether that may pass, as in ``ReadError``.
     """
 
     number: int
@@ -160,6 +161,7 @@ class Glyphs:
     mark: NDArray[np.uint8]
     crops: NDArray[np.uint8]
     error: str = ""
+    transient: bool = False
 
 
 class Grammar(Protocol):
@@ -226,10 +228,14 @@ class PageReading:
 
 @dataclass(frozen=True, slots=True)
 class ReadError:
-    """Why a document (page None) or one of its pages could not be read."""
+    """Why a document (page None) or one of its pages could not be read.
+
+    transient: the cause lies outside the document and may pass: another run may read it.
+    """
 
     page: int | None
     message: str
+    transient: bool = False
 
 
 @dataclass(frozen=True, slots=True)

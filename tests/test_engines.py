@@ -98,6 +98,34 @@ def test_the_end_does_not_wait_for_what_runs() -> None:
         os.kill(process, 0)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="others let a task end first")
+def test_a_task_that_hangs_does_not_outlive_an_owner_that_is_killed() -> None:
+    script = (
+        "import os, time\n"
+        "from digitocr.engines.local import Workers, outcome\n"
+        "with Workers(1, 1500) as workers:\n"
+        "    print(outcome(workers.submit(os.getpid)), flush=True)\n"
+        "    workers.submit(time.sleep, 600)\n"
+        "    time.sleep(600)\n"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    worker = int(owner.stdout.readline())
+    time.sleep(0.2)  # the hanging task is under way
+    owner.kill()
+    owner.communicate()
+    end = time.monotonic() + 10
+    while _runs(worker) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not _runs(worker)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process is there and no mere entry that nobody has collected."""
+    status = Path(f"/proc/{process}/status")
+    return status.exists() and "\nState:\tZ" not in status.read_text()
+
+
 def test_a_script_without_a_main_guard_may_use_workers(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -18,6 +18,8 @@ from PIL import Image
 
 from digitocr import Document, Pipeline
 from digitocr.errors import InputMissing, ModelError, PipelineError
+from digitocr.ingest import Source
+from digitocr.prepare import prepare
 from digitocr.recipe import LimitOptions
 
 DPI = 150
@@ -237,6 +239,14 @@ def test_one_worker_reads_what_two_read(pipeline, documents, scans) -> None:
         assert document == documents[document.file]
 
 
+def test_what_else_is_classified_with_a_page_makes_no_difference(
+    pipeline, documents, scans
+) -> None:
+    alone = replace(pipeline.recipe, model=replace(pipeline.recipe.model, batch=1))
+    for name in ("form.jpg", "many.pdf"):
+        assert replace(pipeline, recipe=alone).read(scans / name) == documents[name]
+
+
 def test_a_file_given_twice_is_read_once(pipeline, scans) -> None:
     twice = pipeline.read_all([scans / "form.png", scans / "blank.png", scans / "form.png"], 1)
     assert [document.file for document in twice] == ["form.png", "blank.png"]
@@ -269,6 +279,24 @@ def test_rows_of_failed_pages_stand_where_the_page_does(pipeline, scans, tmp_pat
     )
     rows = [(row.page, row.status) for row in document.numbers]
     assert rows == [(1, "ok")] * 4 + [(2, "error")] + [(3, "ok")] * 4
+
+
+def test_pages_of_two_files_are_not_taken_for_one_document(
+    pipeline, scans, tmp_path, monkeypatch
+) -> None:
+    """A file that is changed while it is read is told so, and nothing else of it."""
+    source = Source(tmp_path / "many.tif", "many.tif")
+    names = ("form.png", "form.jpg", "form.png")
+    parts = [(source, prepare(scans / name, 0, 1, pipeline.recipe)) for name in names]
+    other = Source(scans / "blank.png", "blank.png")
+    parts.append((other, prepare(other.path, 0, 1, pipeline.recipe)))
+    monkeypatch.setattr("digitocr.pipeline.prepared_parts", lambda *_: iter(parts))
+    changed, blank = pipeline.read_sources([source, other], jobs=1)
+    assert (changed.sha256, changed.pages) == ("", ())
+    (error,) = changed.errors
+    assert "changed while it was read" in error.message
+    assert error.transient
+    assert len(blank.pages) == 1
 
 
 def limited(pipeline: Pipeline, **limits: object) -> Pipeline:

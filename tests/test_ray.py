@@ -84,7 +84,7 @@ def read(batch):
     return pages[1:] if any("drop" in source.file for source, _ in batch) else pages
 
 def batch(*names):
-    return [(Source(Path(name), name), Part(pages=(failed_page(7, ""),))) for name in names]
+    return [(Source(Path(name), name), Part(pages=(failed_page(7, "", transient=False),))) for name in names]
 
 with ray_workers(2, 1500, cards=True) as workers:
     found = {

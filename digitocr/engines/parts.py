@@ -99,10 +99,11 @@ def _retry(task: _Task, error: DocumentError) -> tuple[Part | None, list[_Task]]
     if task.opens:
         if task.count:
             return None, [_Task(task.source, 0, 0, opens=True)]
-        return Part(error=str(error)), []
+        return Part(error=str(error), transient=error.transient), []
     if task.count > 1:
         return None, _single(task.source, task.first, task.count)
-    return Part(pages=(failed_page(task.first + 1, str(error)),)), []
+    page = failed_page(task.first + 1, str(error), transient=error.transient)
+    return Part(pages=(page,)), []
 
 
 def _single(source: Source, first: int, count: int) -> list[_Task]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import os
 import pickle
@@ -31,6 +32,7 @@ from digitocr.engines.worker import serve
 serve(link)
 """
 _TASKS = ("digitocr.prepare", "digitocr.annotate")  # the modules of what workers are asked to do
+_PR_SET_PDEATHSIG = 1  # of Linux' prctl: the signal that follows the end of the owner
 _LEAST_ROOM = 64  # megabytes left for the work itself
 _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one process per core is faster
 
@@ -116,11 +118,13 @@ def serve(link: Connection) -> None:
 
 
 def _begin(megabytes: int) -> None:
-    """Make this process deaf to the owner's Ctrl-C, ready and bounded.
+    """Make this process deaf to the owner's signals, ready and bounded.
 
     Raises MemoryError where the limit leaves no room to work.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the owner ends it
+        signal.signal(number, signal.SIG_IGN)
+    _die_with_owner()
     for module in _TASKS:  # now, for later the limit may not let them in
         importlib.import_module(module)
     import cv2
@@ -130,6 +134,15 @@ def _begin(megabytes: int) -> None:
     with contextlib.suppress(ValueError, OSError):  # a stricter limit is already set
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     bytearray(_LEAST_ROOM * 1024 * 1024)
+
+
+def _die_with_owner() -> None:
+    """End with the owner, also in the middle of a task that hangs; Linux alone knows how.
+
+    Elsewhere, and where the owner is gone already, the process ends when the task does.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _answer(task: bytes) -> bytes:
