@@ -84,7 +84,8 @@ def read(batch):
     return pages[1:] if any("drop" in source.file for source, _ in batch) else pages
 
 def batch(*names):
-    return [(Source(Path(name), name), Part(pages=(failed_page(7, "", transient=False),))) for name in names]
+    page = failed_page(7, "", transient=False)
+    return [(Source(Path(name), name), Part(pages=(page,))) for name in names]
 
 with ray_workers(2, 1500, cards=True) as workers:
     found = {
