@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import tempfile
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.errors import ModelError
 from digitocr.mnist import NORMALIZATION
-from digitocr.risk import RiskTable
 from digitocr.types import CLASSES, NOT_A_DIGIT, ModelId
 from digitocr.weights import Header, Tensors, read_model, risk_in
 
@@ -35,17 +35,29 @@ class Classifier:
     id: its name and the SHA-256 of its file.
     header: what its file says of it.
     risk: how often values read with it were right when that was measured.
-    device: ``cpu`` or ``cuda``.
+    device: ``cpu`` or ``cuda``. wanted: the same or ``auto``, as was asked for.
     """
 
     def __init__(
-        self, engine: _Engine, header: Header, id: ModelId, device: str, risk: RiskTable
+        self,
+        engine: _Engine,
+        header: Header,
+        id: ModelId,
+        device: str,
+        wanted: str,
+        path: Path,
     ) -> None:
         self.id = id
-        self.risk = risk
+        self.risk = risk_in(path, header)
         self.device = device
+        self.wanted = wanted
         self.header = header
         self._engine = engine
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels as the bytes of its file, to be loaded for the device that is there."""
+        return _arrived, (self.id, self._path.read_bytes(), self.wanted)
 
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Classifier:
@@ -62,12 +74,12 @@ class Classifier:
             )
         if header.classes != CLASSES or header.outputs not in (len(CLASSES), _OUTPUTS):
             raise ModelError(f"the model {path} was made for other classes than {CLASSES}")
-        device = _device(device)
+        found = _device(device)
         try:
-            engine = _engine(header, tensors, device)
+            engine = _engine(header, tensors, found)
         except ValueError as error:
             raise ModelError(f"the weights in {path} do not fit the network it names") from error
-        return cls(engine, header, ModelId(path.stem, sha256), device, risk_in(path, header))
+        return cls(engine, header, ModelId(path.stem, sha256), found, device, path)
 
     def probabilities(
         self, crops: NDArray[np.uint8], threads: int | None = None
@@ -82,6 +94,20 @@ class Classifier:
         result = np.zeros((len(crops), _OUTPUTS), np.float32)
         result[:, : self.header.outputs] = self._engine.shares(crops, threads)
         return result
+
+
+def _arrived(id: ModelId, data: bytes, device: str) -> Classifier:
+    """A classifier that was sent here.
+
+    Raises ModelError as ``Classifier.load``, and where the file is not the one it was made of.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{id.name}.safetensors"
+        path.write_bytes(data)
+        classifier = Classifier.load(path, device)
+    if classifier.id != id:
+        raise ModelError(f"the model {id.name} was changed while it was read with")
+    return classifier
 
 
 def _engine(header: Header, tensors: Tensors, device: str) -> _Engine:

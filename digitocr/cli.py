@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
 import digitocr
-from digitocr.errors import DigitocrError, OutputError, UsageError
+from digitocr.errors import DigitocrError, DocumentError, OutputError, UsageError
 from digitocr.run import Run
 
 if TYPE_CHECKING:
@@ -134,6 +134,15 @@ def _importing(frame: FrameType | None) -> bool:
     return False
 
 
+_on_device = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the network runs.",
+)
+
+
 def _reads_pages(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of every command that reads pages."""
     for option in (
@@ -164,6 +173,7 @@ def _reads_pages(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="N",
             help="Worker processes; by default one for each processor.",
         ),
+        _on_device,
     ):
         command = option(command)
     return command
@@ -181,13 +191,6 @@ def _running(command: _Command) -> Callable[..., NoReturn]:
     @click.option("-q", "--quiet", is_flag=True, help="No progress and no summary.")
     @click.option("-v", "--verbose", count=True, help="Say what is done with each document.")
     @click.option("--log-json", is_flag=True, help="Messages as JSON, one object a line.")
-    @click.option(
-        "--device",
-        type=click.Choice(["auto", "cpu", "cuda"]),
-        default="auto",
-        show_default=True,
-        help="Where the network runs.",
-    )
     @functools.wraps(command)
     def running(quiet: bool, verbose: int, log_json: bool, **arguments: Any) -> NoReturn:
         run = Run(quiet, verbose, log_json)
@@ -220,6 +223,18 @@ def _running(command: _Command) -> Callable[..., NoReturn]:
     metavar="DIR",
     help="Also write each page with its boxes and values drawn.",
 )
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Read the Ith of N shares of the inputs; digitocr merge joins the parts.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Read on this machine, or on the Ray cluster that RAY_ADDRESS names.",
+)
 @click.option("--fresh", is_flag=True, help="Read every document again.")
 @_reads_pages
 @_running
@@ -229,6 +244,8 @@ def extract(
     output: str,
     wide: bool,
     overlay: Path | None,
+    shard: str | None,
+    engine: Literal["local", "ray"],
     fresh: bool,
     pipeline: str,
     model: str,
@@ -245,24 +262,32 @@ def extract(
     """
     from digitocr.export import check_format, write
     from digitocr.ingest import find_documents
+    from digitocr.shard import Shard, write_part
 
     check_format(output, wide=wide)
+    part = Shard.parse(shard) if shard else None
+    if part and output == "-":
+        raise UsageError("a shard's part is a file; what goes to -o - cannot be merged")
     if fresh and output == "-":
         raise UsageError("--fresh needs an output file; of standard output nothing is remembered")
     found = find_documents(inputs)
+    sources = part.own(found.documents) if part else found.documents
     run.skipped([source.file for source in found.skipped])
     if overlay:
         _make_folder(overlay)
     reader = _load(pipeline, model, device, expect, max_error)
-    total = len(found.documents)
+    total = len(sources)
     if output == "-":
-        documents = reader.read_sources(found.documents, jobs, overlay)
+        documents = reader.read_sources(sources, jobs, overlay, engine=engine)
         write(run.watched(documents, total), output, wide=wide)
         return run.finish()
     with _remembering(output, reader, fresh) as memory, _Patience() as patience:
-        sources = patience.sources(found.documents)
-        documents = patience.documents(reader.read_sources(sources, jobs, overlay, memory))
-        write(run.watched(documents, total), output, wide=wide)
+        read = reader.read_sources(patience.sources(sources), jobs, overlay, memory, engine=engine)
+        documents = run.watched(patience.documents(read), total)
+        if part:
+            write_part(documents, output, part, found.documents, reader.way, wide=wide)
+        else:
+            write(documents, output, wide=wide)
     return run.finish(memory.kept)
 
 
@@ -278,6 +303,29 @@ def _remembering(output: str, reader: Pipeline, fresh: bool) -> Iterator[Resumpt
         sweep(output)
         with open_state(output, reader.fingerprint, fresh=fresh, locks=locks) as state:
             yield Resumption(state, reader.recipe.ingest.max_megabytes)
+
+
+@digitocr_command.command()
+@click.argument("parts", nargs=-1, required=True, metavar="PART...", type=_INPUT)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="OUT",
+    help="The table, with the parts' ending; - is standard output.",
+)
+@_running
+def merge(run: Run, parts: tuple[Path, ...], output: str) -> int:
+    """Join the outputs of extract --shard I/N to what one run writes, byte for byte.
+
+    It is refused where a shard is missing, or the parts do not belong together. The exit
+    status is 3 where documents in them could not be read.
+    """
+    from digitocr.merge import merge
+
+    merged = merge(parts, output)
+    run.note(f"{merged.documents} documents joined, {merged.errors} errors")
+    return DocumentError.exit_status if merged.errors else 0
 
 
 @digitocr_command.command()
@@ -397,6 +445,7 @@ def evaluate(
     help="Go on with this model on your --data; it is refused if it reads worse for it.",
 )
 @click.option("--force", is_flag=True, help="With --from, take the new model even if it is worse.")
+@_on_device
 @_running
 def train(
     run: Run,

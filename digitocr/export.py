@@ -14,13 +14,12 @@ from typing import Any, BinaryIO, Protocol
 
 from digitocr.errors import UsageError
 from digitocr.output import open_output, writing
-from digitocr.tables import CsvTable, ParquetTable, Rows, Table, WideRows, printable
+from digitocr.tables import TABLES, Rows, WideRows, printable
 from digitocr.types import Digit, Document, Number, PageReading
 
-__all__ = ["SCHEMA", "check_format", "write"]
+__all__ = ["SCHEMA", "JsonArray", "JsonLines", "check_format", "write"]
 
 SCHEMA = 1
-_TABLES: dict[str, type[Table]] = {".csv": CsvTable, ".parquet": ParquetTable}
 _FORMATS = (".csv", ".json", ".jsonl", ".parquet")
 
 
@@ -35,8 +34,8 @@ def check_format(out: str, *, wide: bool = False) -> str:
             f"the output {out} must end in one of {', '.join(_FORMATS)}, or be - for CSV on "
             "standard output"
         )
-    if wide and ending not in _TABLES:
-        raise UsageError(f"a wide table is written as {' or '.join(_TABLES)}, not as {ending}")
+    if wide and ending not in TABLES:
+        raise UsageError(f"a wide table is written as {' or '.join(TABLES)}, not as {ending}")
     return ending
 
 
@@ -69,19 +68,23 @@ class _Writer(Protocol):
 
 
 def _writer(file: BinaryIO, ending: str, wide: bool) -> _Writer:
-    if ending in _TABLES:
-        return (WideRows if wide else Rows)(file, _TABLES[ending])
-    return _JsonArray(file) if ending == ".json" else _JsonLines(file)
+    if ending in TABLES:
+        return (WideRows if wide else Rows)(file, TABLES[ending])
+    return JsonArray(file) if ending == ".json" else JsonLines(file)
 
 
-class _JsonLines:
+class JsonLines:
     """One object a line."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
     def add(self, document: Document) -> None:
-        self._file.write(_json(document) + b"\n")
+        self.put(_json(document))
+
+    def put(self, line: bytes) -> None:
+        """Write an object that is JSON already, in one line."""
+        self._file.write(line + b"\n")
 
     def finish(self) -> None:
         pass
@@ -90,7 +93,7 @@ class _JsonLines:
         pass
 
 
-class _JsonArray:
+class JsonArray:
     """One array, an object a line."""
 
     def __init__(self, file: BinaryIO) -> None:
@@ -98,7 +101,11 @@ class _JsonArray:
         self._before = b"[\n"
 
     def add(self, document: Document) -> None:
-        self._file.write(self._before + _json(document))
+        self.put(_json(document))
+
+    def put(self, line: bytes) -> None:
+        """Write an object that is JSON already, in one line."""
+        self._file.write(self._before + line)
         self._before = b",\n"
 
     def finish(self) -> None:

@@ -7,15 +7,17 @@ assemble                                     here, one Document per file, in ord
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import chain, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -23,7 +25,7 @@ from digitocr.annotate import annotate
 from digitocr.assemble import assemble, grammar_for
 from digitocr.engines.local import Workers, outcome, usable_cores
 from digitocr.engines.parts import prepared_parts
-from digitocr.errors import DocumentError, InputMissing
+from digitocr.errors import DocumentError, InputMissing, UsageError
 from digitocr.fingerprint import Fingerprint, fingerprint
 from digitocr.ingest import Source, find_documents
 from digitocr.prepare import FAULT, Part, place
@@ -47,7 +49,9 @@ _NONE = Bar(2.0)  # that no confidence reaches
 _MOST_WAITING = 32  # parts gathered for one batch, however few glyphs they have
 _CHANGED = "the file was changed while it was read; it is read again by the next run"
 
-_Read = tuple[Source, Part, list["NDArray[np.float32]"]]
+Engine = Literal["local", "ray"]
+_Batch = list[tuple[Source, Part]]
+_Pages = list[PageReading | ReadError]
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,17 @@ class Pipeline:
     transcriber: Transcriber | None = None  # None where digits alone are read
     bars: Bars = field(default_factory=Bars)
     expected: tuple[str, ...] | None = None  # the values that it was made for, if any
+
+    @property
+    def way(self) -> dict[str, dict[str, str]]:
+        """What a table depends on beside its documents: this pipeline and its models."""
+        numbers = self.transcriber.id.sha256 if self.transcriber else None
+        said = json.dumps([asdict(self.recipe), self.expected, numbers])
+        sha256 = hashlib.sha256(said.encode()).hexdigest()
+        return {
+            "pipeline": {"name": self.recipe.name, "sha256": sha256},
+            "model": asdict(self.classifier.id),
+        }
 
     @classmethod
     def load(
@@ -112,16 +127,21 @@ class Pipeline:
         return next(self.read_all([path], jobs=1))
 
     def read_all(
-        self, inputs: str | Path | Sequence[str | Path], jobs: int | None = None
+        self,
+        inputs: str | Path | Sequence[str | Path],
+        jobs: int | None = None,
+        *,
+        engine: Engine = "local",
     ) -> Iterator[Document]:
         """Read files and folders: one Document per file, in order.
 
-        jobs: worker processes, by default one for each processor. A file that cannot be
-        read gives a Document with its errors. Raises InputMissing, before anything is
-        read, where a path does not exist.
+        jobs: worker processes, by default one for each processor. engine: where they run,
+        on this machine or on a cluster of Ray's, which must see the same files. A file that
+        cannot be read gives a Document with its errors. Raises InputMissing, before anything
+        is read, where a path does not exist.
         """
         paths = [inputs] if isinstance(inputs, (str, Path)) else inputs
-        return self.read_sources(find_documents(paths).documents, jobs)
+        return self.read_sources(find_documents(paths).documents, jobs, engine=engine)
 
     def read_sources(
         self,
@@ -129,6 +149,8 @@ class Pipeline:
         jobs: int | None = None,
         overlay: Path | None = None,
         memory: Resumption | None = None,
+        *,
+        engine: Engine = "local",
     ) -> Iterator[Document]:
         """Like ``read_all``, for documents already found.
 
@@ -140,15 +162,14 @@ class Pipeline:
 
             @cache
             def workers() -> Workers:  # started when there is something to read
-                megabytes = self.recipe.limits.worker_megabytes
-                return stack.enter_context(Workers(jobs or usable_cores(), megabytes))
+                return stack.enter_context(self._workers(jobs, engine))
 
             def read(some: Iterable[Source]) -> Iterator[tuple[Source, Document]]:
                 rest = iter(some)
                 first = next(rest, None)
                 if first is not None:
                     parts = prepared_parts(chain([first], rest), self.recipe, workers())
-                    yield from self._documents(parts)
+                    yield from self._documents(parts, workers())
 
             for source, document in memory.documents(sources, read) if memory else read(sources):
                 if overlay and document.pages:
@@ -164,34 +185,51 @@ class Pipeline:
         strips = () if self.transcriber is None else self.transcriber.transcribe(glyphs.strips)
         return assemble(file, glyphs, probabilities, self.bars, self.grammar, strips)
 
+    def _workers(self, jobs: int | None, engine: Engine) -> AbstractContextManager[Workers]:
+        """The processes that work. Raises UsageError where the engine is not installed."""
+        megabytes = self.recipe.limits.worker_megabytes
+        if engine == "local":
+            return Workers(jobs or usable_cores(), megabytes)
+        try:
+            from digitocr.engines.ray import ray_workers
+        except ImportError as error:
+            raise UsageError(
+                "Ray is not installed; pip install 'digitocr[ray]' brings it"
+            ) from error
+        return ray_workers(jobs, megabytes, cards=self.classifier.wanted != "cpu")
+
     def _draw(self, source: Source, document: Document, stem: Path, workers: Workers) -> None:
         """Write a document's overlays, ``STEM.pN.png``. Raises OutputError."""
         seconds = self.recipe.limits.page_seconds * len(document.pages)
-        pages = (source, document.pages, stem, self.recipe.ingest)
+        pages = (source, document.pages, stem.absolute(), self.recipe.ingest)
         try:
             outcome(workers.submit(annotate, *pages, seconds=seconds))
         except DocumentError as error:
             _log.warning("%s: its overlays could not be drawn: %s", source.file, error)
 
-    def _documents(self, parts: Iterable[tuple[Source, Part]]) -> Iterator[tuple[Source, Document]]:
+    def _documents(
+        self, parts: Iterable[tuple[Source, Part]], workers: Workers
+    ) -> Iterator[tuple[Source, Document]]:
         """Classify and assemble prepared parts, which come in order."""
-        read = self._classified(parts)
+        read = (
+            (source, part, pages)
+            for batch, results in workers.map(self.read_batch, _batches(parts, self.recipe))
+            for (source, part), pages in zip(batch, results, strict=True)
+        )
         for source, own in groupby(read, key=lambda item: item[0]):
             yield source, self._document(source, own)
 
-    def _classified(self, parts: Iterable[tuple[Source, Part]]) -> Iterator[_Read]:
-        """Parts with the probabilities of each page's glyphs, batched across documents."""
-        waiting: list[tuple[Source, Part]] = []
-        crops = 0
-        for source, part in parts:
-            waiting.append((source, part))
-            crops += sum(len(page.crops) for page in part.pages)
-            if crops >= self.recipe.model.batch or len(waiting) >= _MOST_WAITING:
-                yield from self._classify(waiting)
-                waiting, crops = [], 0
-        yield from self._classify(waiting)
+    def read_batch(self, batch: _Batch) -> list[_Pages]:
+        """Classify and assemble some parts: their pages, or why there are none."""
+        return [
+            [
+                self._page(source, glyphs, page_probabilities)
+                for glyphs, page_probabilities in zip(part.pages, probabilities, strict=True)
+            ]
+            for source, part, probabilities in self._classify(batch)
+        ]
 
-    def _classify(self, parts: list[tuple[Source, Part]]) -> Iterator[_Read]:
+    def _classify(self, parts: _Batch) -> Iterator[tuple[Source, Part, list[NDArray[np.float32]]]]:
         """Classify the glyphs of several parts at once."""
         pages = [page for _, part in parts for page in part.pages]
         crops = [np.zeros((0, 28, 28), np.uint8), *(page.crops for page in pages)]
@@ -203,19 +241,18 @@ class Pipeline:
         for source, part in parts:
             yield source, part, [next(by_page) for _ in part.pages]
 
-    def _document(self, source: Source, own: Iterable[_Read]) -> Document:
-        """Assemble all parts of one document."""
+    def _document(self, source: Source, own: Iterable[tuple[Source, Part, _Pages]]) -> Document:
+        """Join all parts of one document."""
         document = Document(source.file, "", self.recipe.name, self.classifier.id)
         pages: list[PageReading] = []
         errors: list[ReadError] = []
-        for _, part, probabilities in own:
+        for _, part, read in own:
             for fault in part.faults:
                 _log.error("%s: %s\n%s", source.file, FAULT, fault)
             if part.error:
                 opened = bool(document.sha256)  # before, so what is wrong now is not the document
                 errors.append(ReadError(None, part.error, part.transient or opened))
-            for glyphs, page_probabilities in zip(part.pages, probabilities, strict=True):
-                page = self._page(source, glyphs, page_probabilities)
+            for page in read:
                 if isinstance(page, PageReading):
                     pages.append(page)
                 else:
@@ -238,7 +275,7 @@ class Pipeline:
             return ReadError(glyphs.number, FAULT, transient=True)
 
 
-def _changed(document: Document, rest: Iterable[_Read]) -> Document:
+def _changed(document: Document, rest: Iterable[tuple[Source, Part, _Pages]]) -> Document:
     """What is told of a document whose pages are not all of one file; its rest is dropped."""
     for _ in rest:
         pass
@@ -274,3 +311,17 @@ def _bar(risk: float, table: RiskTable, how: str) -> Bar:
         *(how, accepted.confidence, accepted.values, accepted.wrong, 100 * accepted.most),
     )
     return table.bar(accepted)
+
+
+def _batches(parts: Iterable[tuple[Source, Part]], recipe: Recipe) -> Iterator[_Batch]:
+    """Parts gathered across documents until they hold enough glyphs to classify at once."""
+    waiting: _Batch = []
+    crops = 0
+    for source, part in parts:
+        waiting.append((source, part))
+        crops += sum(len(page.crops) for page in part.pages)
+        if crops >= recipe.model.batch or len(waiting) >= _MOST_WAITING:
+            yield waiting
+            waiting, crops = [], 0
+    if waiting:
+        yield waiting

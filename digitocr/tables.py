@@ -19,6 +19,7 @@ from digitocr.types import Document, Number
 
 __all__ = [
     "COLUMNS",
+    "TABLES",
     "Cell",
     "Column",
     "CsvTable",
@@ -26,7 +27,9 @@ __all__ = [
     "Rows",
     "Table",
     "WideRows",
+    "pages_of",
     "printable",
+    "wide_columns",
 ]
 
 Cell = str | int | float | None
@@ -188,6 +191,9 @@ class ParquetTable(Table):
         self._held = []
 
 
+TABLES: dict[str, type[Table]] = {".csv": CsvTable, ".parquet": ParquetTable}
+
+
 class Rows:
     """One row for each number, in order of page and of reading."""
 
@@ -236,22 +242,13 @@ class WideRows:
 
     def add(self, document: Document) -> None:
         """Note the document's pages."""
-        pages: dict[int | None, _Page] = {page.page: {} for page in document.pages}
-        for number in document.numbers:
-            cells = (number.value, number.confidence, number.status)
-            pages.setdefault(number.page, {})[number.field] = cells
-            if number.field:
-                self._fields[number.field] = None
-        for page in sorted(pages, key=lambda page: page or math.inf):
-            print(json.dumps([document.file, page, pages[page]]), file=self._spool)
+        self._fields |= {number.field: None for number in document.numbers if number.field}
+        for page, cells in pages_of(document):
+            print(json.dumps([document.file, page, cells]), file=self._spool)
 
     def finish(self) -> None:
         """Write all rows."""
-        columns = [Column("file"), Column("page", "whole")]
-        for name in self._fields:
-            columns += [Column(name), Column(f"{name}_confidence", "share")]
-            columns += [Column(f"{name}_status")]
-        with contextlib.closing(self._table(self._file, columns)) as table:
+        with contextlib.closing(self._table(self._file, wide_columns(self._fields))) as table:
             self._spool.seek(0)
             for line in self._spool:
                 table.add([self._row(*json.loads(line))])
@@ -264,3 +261,24 @@ class WideRows:
     def _row(self, file: str, page: int | None, cells: _Page) -> Sequence[Cell]:
         whole = cells.get("", (None, None, None))  # what is said of the page, not of a field
         return (file, page, *(cell for name in self._fields for cell in cells.get(name, whole)))
+
+
+def pages_of(document: Document) -> list[tuple[int | None, _Page]]:
+    """The rows of a document in a wide table: each page, and its cells by field.
+
+    What is said of a page that could not be read stands under "".
+    """
+    pages: dict[int | None, _Page] = {page.page: {} for page in document.pages}
+    for number in document.numbers:
+        cells = (number.value, number.confidence, number.status)
+        pages.setdefault(number.page, {})[number.field] = cells
+    return sorted(pages.items(), key=lambda item: item[0] or math.inf)
+
+
+def wide_columns(fields: Iterable[str]) -> list[Column]:
+    """The columns of a wide table with these fields."""
+    columns = [Column("file"), Column("page", "whole")]
+    for name in fields:
+        columns += [Column(name), Column(f"{name}_confidence", "share")]
+        columns += [Column(f"{name}_status")]
+    return columns

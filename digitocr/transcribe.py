@@ -6,6 +6,7 @@ written as well; the mean of what they say is right more often than any one of t
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 
 from digitocr.classifying.processor import StripProcessor
 from digitocr.errors import ModelError
-from digitocr.risk import RiskTable
 from digitocr.strips import HEIGHT, SIGNS, STEP, STRIP
 from digitocr.types import ModelId, Strip, StripReading, Trust
 from digitocr.weights import Header, read_model, risk_in
@@ -36,19 +36,17 @@ class Transcriber:
     risk: how often values read with it and a lattice were right when that was measured.
     """
 
-    def __init__(
-        self,
-        engine: StripProcessor,
-        header: Header,
-        id: ModelId,
-        trust: Trust,
-        risk: RiskTable,
-    ) -> None:
+    def __init__(self, engine: StripProcessor, header: Header, id: ModelId, path: Path) -> None:
         self.id = id
         self.header = header
+        self.risk = risk_in(path, header)
         self._engine = engine
-        self.risk = risk
-        self._trust = trust
+        self._trust = _trust(path, header)
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travels as the bytes of its file."""
+        return _arrived, (self.id, self._path.read_bytes())
 
     @classmethod
     def load(cls, path: Path) -> Transcriber:
@@ -66,9 +64,7 @@ class Transcriber:
             engine = StripProcessor(header, tensors)
         except ValueError as error:
             raise ModelError(f"the weights in {path} do not fit the network it names") from error
-        return cls(
-            engine, header, ModelId(path.stem, sha256), _trust(path, header), risk_in(path, header)
-        )
+        return cls(engine, header, ModelId(path.stem, sha256), path)
 
     def transcribe(self, strips: Sequence[Strip | None]) -> list[StripReading | None]:
         """What each strip says, None where there is none."""
@@ -78,6 +74,20 @@ class Transcriber:
         views = [np.exp(self._engine.shares(view)) for view in _views(strip.pixels)]
         shares = np.log(np.maximum(np.mean(views, axis=0), _LEAST))
         return StripReading(shares, strip.left, STEP / strip.scale, self._trust)
+
+
+def _arrived(id: ModelId, data: bytes) -> Transcriber:
+    """A transcriber that was sent here.
+
+    Raises ModelError as ``Transcriber.load``, and where the file is not the one it was made of.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{id.name}.safetensors"
+        path.write_bytes(data)
+        transcriber = Transcriber.load(path)
+    if transcriber.id != id:
+        raise ModelError(f"the model {id.name} was changed while it was read with")
+    return transcriber
 
 
 def _trust(path: Path, header: Header) -> Trust:

@@ -29,6 +29,8 @@ ABOVE = {
     "lock",
     "fingerprint",
     "engines",
+    "merge",
+    "shard",
     "training",
     "review",
 }
@@ -118,6 +120,10 @@ def test_only_the_command_line_imports_click() -> None:
     assert [module for module in MODULES if "click" in foreign(module)] == ["cli"]
 
 
+def test_ray_is_imported_by_its_engine_alone() -> None:
+    assert [module for module in MODULES if "ray" in foreign(module)] == ["engines.ray"]
+
+
 def test_torch_lives_where_digits_are_classified_and_trained() -> None:
     users = {module for module in MODULES if foreign(module) & {"torch", "torchvision"}}
     assert {module for module in users if not module.startswith("training.")} <= (
@@ -150,7 +156,7 @@ def test_the_import_is_light() -> None:
 
 
 def test_a_worker_stays_light() -> None:
-    heavy = {"torch", "pandas", "pyarrow", "matplotlib", "click"}
+    heavy = {"torch", "pandas", "pyarrow", "matplotlib", "click", "ray"}
     assert not loaded_by("import digitocr.prepare, digitocr.annotate") & heavy
 
 

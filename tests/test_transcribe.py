@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,13 @@ def test_a_number_seen_lower_or_leaning_counts_too(tmp_path: Path) -> None:
         alone = torch.log_softmax(net(floats(strip.pixels)), dim=1)[0].numpy()
     assert reading is not None and reading.shares.shape == alone.shape
     assert not np.allclose(reading.shares, alone, atol=1e-2)
+
+
+def test_it_may_be_sent_to_another_process(transcriber: Transcriber) -> None:
+    again = pickle.loads(pickle.dumps(transcriber))
+    (one,), (other,) = (each.transcribe(strips(1)) for each in (transcriber, again))
+    assert again.id == transcriber.id
+    assert one is not None and other is not None and np.array_equal(one.shares, other.shares)
 
 
 def test_a_model_knows_how_far_it_is_to_be_trusted(tmp_path: Path) -> None:

@@ -14,16 +14,17 @@ import contextlib
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from digitocr.engines.worker import Process
 from digitocr.errors import SetupError, TimedOut, WorkerCrashed
 
-__all__ = ["Workers", "outcome", "usable_cores"]
+__all__ = ["Worker", "Workers", "outcome", "usable_cores"]
 
+_Batch = TypeVar("_Batch")
 _Result = TypeVar("_Result")
 _TASKS = 500  # of one process, which is then replaced, so that no leak adds up
 _STARTS = 2  # failures to start a process, one after the other, that end the run
@@ -32,6 +33,26 @@ _STARTS = 2  # failures to start a process, one after the other, that end the ru
 def usable_cores() -> int:
     """The processors this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Worker(Protocol):
+    """A process as its owner sees it; what the methods do, see ``engines.worker.Process``.
+
+    refusal: what to tell where none can start.
+    """
+
+    refusal: str
+
+    @property
+    def alive(self) -> bool: ...
+
+    def ready(self) -> bool: ...
+
+    def call(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], seconds: float | None
+    ) -> Any: ...
+
+    def end(self) -> None: ...
 
 
 @dataclass(slots=True)
@@ -47,13 +68,14 @@ class _Task:
 class Workers:
     """A few worker processes.
 
-    jobs: how many, at least 1. megabytes: the address space each may take.
+    jobs: how many, at least 1. megabytes: the address space each may take. start: begins
+    one, here or elsewhere.
     """
 
-    def __init__(self, jobs: int, megabytes: int) -> None:
+    def __init__(self, jobs: int, megabytes: int, start: Callable[[int], Worker] = Process) -> None:
         self.jobs = jobs
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._workers = [_Worker(self._tasks, megabytes) for _ in range(jobs)]
+        self._workers = [_Worker(self._tasks, megabytes, start) for _ in range(jobs)]
 
     def __enter__(self) -> Workers:
         """Start the workers.
@@ -89,6 +111,12 @@ class Workers:
         self._tasks.put(task)
         return task.future
 
+    def map(
+        self, function: Callable[[_Batch], _Result], batches: Iterable[_Batch]
+    ) -> Iterator[tuple[_Batch, _Result]]:
+        """Each batch with what the function makes of it, in this process and in order."""
+        return ((batch, function(batch)) for batch in batches)
+
 
 def outcome(future: Future[_Result]) -> _Result:
     """The result of a task.
@@ -102,10 +130,16 @@ def outcome(future: Future[_Result]) -> _Result:
 class _Worker:
     """One thread here, which feeds one process at a time there."""
 
-    def __init__(self, tasks: queue.SimpleQueue[_Task | None], megabytes: int) -> None:
+    def __init__(
+        self,
+        tasks: queue.SimpleQueue[_Task | None],
+        megabytes: int,
+        start: Callable[[int], Worker],
+    ) -> None:
         self._tasks = tasks
         self._megabytes = megabytes
-        self._process: Process | None = None
+        self._start = start
+        self._process: Worker | None = None
         self._calls = 0
         self._changing = threading.Lock()
         self._stopped = False
@@ -149,7 +183,7 @@ class _Worker:
             process.end()
             raise
 
-    def _ready(self) -> Process:
+    def _ready(self) -> Worker:
         """The process, a new one where the old is gone or has done enough."""
         if self._process is not None and self._process.alive and self._calls < _TASKS:
             return self._process
@@ -159,11 +193,8 @@ class _Worker:
                     break
                 if self._process is not None:
                     self._process.end()
-                self._process, self._calls = Process(self._megabytes), 0
+                self._process, self._calls = self._start(self._megabytes), 0
             if self._process.ready():
                 return self._process
             self._process.end()
-        raise SetupError(
-            f"no worker process can start within {self._megabytes} MB; raise worker_megabytes "
-            "under [limits] in the pipeline file, or free some memory"
-        )
+        raise SetupError(self._process.refusal if self._process else "the run ends")

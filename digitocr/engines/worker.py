@@ -44,6 +44,10 @@ class Process:
     """
 
     def __init__(self, megabytes: int) -> None:
+        self.refusal = (
+            f"no worker process can start within {megabytes} MB; raise worker_megabytes "
+            "under [limits] in the pipeline file, or free some memory"
+        )
         self._link, theirs = Pipe()
         self._child: subprocess.Popen[bytes] | None = None
         command = [sys.executable, "-I", f"-Xutf8={sys.flags.utf8_mode}", "-c", _BOOT]

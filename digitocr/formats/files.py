@@ -56,10 +56,14 @@ class Source:
     file: its path relative to the input it was found under, "/" between parts; for an
         input that is a file, its name. Bytes of a name that are no UTF-8 stand as percent
         escapes, so that every name can be written into a table.
+    path: absolute, for workers elsewhere.
+    order: the number of its input, from 0, and that path's bytes, by which documents stand
+        in order on every machine that sees the same folder.
     """
 
     path: Path
     file: str
+    order: tuple[int, bytes] = (0, b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,9 @@ def find_documents(inputs: Sequence[str | os.PathLike[str]]) -> Found:
             raise InputMissing(f"there is no file or folder '{_writable(str(root))}'")
     documents: dict[Path, Source] = {}
     skipped: dict[Path, Source] = {}
-    for root in roots:
-        for source in _walk(root) if root.is_dir() else [_named(root)]:
+    for number, root in enumerate(roots):
+        inside = _walk(root.absolute(), number) if root.is_dir() else [_named(root, number)]
+        for source in inside:
             side = root.is_dir() and _is_side_file(source.path)
             (skipped if side else documents).setdefault(_identity(source.path), source)
     return Found(
@@ -180,18 +185,24 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _named(path: Path) -> Source:
+def _named(path: Path, number: int) -> Source:
     """A file that was named: a link is followed, for the person who named it chose it."""
-    return Source(path.resolve(), _writable(path.name))
+    return Source(path.resolve(), _writable(path.name), (number, os.fsencode(path.name)))
 
 
-def _walk(root: Path) -> list[Source]:
-    """The files below a folder that are not hidden, in byte order of their relative path."""
+def _walk(root: Path, number: int) -> list[Source]:
+    """The files below a folder that are not hidden, in byte order of their relative path.
+
+    number: of the input that the folder is.
+    """
     found = []
     for path in _files(root):
         relative = os.fsencode(path.relative_to(root)).replace(os.fsencode(os.sep), b"/")
         found.append((relative, path))
-    return [Source(path, _writable(os.fsdecode(relative))) for relative, path in sorted(found)]
+    return [
+        Source(path, _writable(os.fsdecode(relative)), (number, relative))
+        for relative, path in sorted(found)
+    ]
 
 
 def _files(root: Path) -> Iterator[Path]:
