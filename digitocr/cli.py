@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 import digitocr
-from digitocr.errors import DigitocrError, OutputError, UsageError
+from digitocr.errors import DigitocrError, OutputError, UsageError, place
 from digitocr.run import Run
 
 if TYPE_CHECKING:
@@ -132,16 +132,62 @@ def _running(command: _Command) -> Callable[..., NoReturn]:
     def running(quiet: bool, verbose: int, log_json: bool, **arguments: Any) -> NoReturn:
         run = Run(quiet, verbose, log_json)
         try:
-            sys.exit(command(run=run, **arguments))
-        except _Stopped as stopped:
-            run.failed("interrupted" if stopped.signal == signal.SIGINT else "terminated")
-            sys.exit(128 + stopped.signal)
-        except DigitocrError as error:
+            status = command(run=run, **arguments)
+        except (_Stopped, Exception) as error:
+            status = _status_of(error)
             if not isinstance(error.__cause__, BrokenPipeError):  # as after | head
-                run.failed(str(error))
-            sys.exit(error.exit_status)
+                run.failed(_sentence_of(error), status)
+        sys.exit(status)
 
     return running
+
+
+def _status_of(error: BaseException) -> int:
+    """The exit status of a command that ends with an error."""
+    if isinstance(error, _Stopped):
+        return 128 + error.signal
+    return error.exit_status if isinstance(error, DigitocrError) else DigitocrError.exit_status
+
+
+def _sentence_of(error: BaseException) -> str:
+    """Why a command ends; of a bug its place alone, for its message may hold a value."""
+    if isinstance(error, _Stopped):
+        return "interrupted" if error.signal == signal.SIGINT else "terminated"
+    if isinstance(error, DigitocrError):
+        return str(error)
+    return f"this failed through a fault in digitocr; please report it\n{place(error)}"
+
+
+def _measured(command: _Command) -> _Command:
+    """The option ``--metrics``: figures are written whatever the end of the run."""
+
+    @click.option(
+        "--metrics",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE.prom",
+        help="Write figures of the run for Prometheus' node exporter, also when it fails.",
+    )
+    @functools.wraps(command)
+    def measured(run: Run, output: str, metrics: Path | None, **arguments: Any) -> int:
+        if metrics is None:
+            return command(run=run, output=output, **arguments)
+        if metrics.suffix != ".prom":
+            raise UsageError(f"the metrics {metrics} must end in .prom, or no collector takes them")
+        from digitocr.metrics import write_metrics
+
+        try:
+            status = command(run=run, output=output, **arguments)
+        except BaseException as error:
+            status = _status_of(error)
+            try:
+                write_metrics(metrics, run, status, output, complete=False)
+            except OutputError as other:  # the first of two errors decides how the run ends
+                run.failed(str(other), status)
+            raise
+        write_metrics(metrics, run, status, output, complete=True)
+        return status
+
+    return measured
 
 
 @digitocr_command.command()
@@ -160,14 +206,31 @@ def _running(command: _Command) -> Callable[..., NoReturn]:
     metavar="DIR",
     help="Also write each page with its boxes and values drawn.",
 )
+@click.option(
+    "--quarantine",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Copy each file that failed there, with its reason.",
+)
+@click.option(
+    "--max-failed",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    metavar="SHARE",
+    help="Stop with status 3, and leave the old table, as soon as more than this share "
+    "of all documents found (0 to 1) could not be read.",
+)
 @_reads_pages
 @_running
+@_measured
 def extract(
     run: Run,
     inputs: tuple[Path, ...],
     output: str,
     wide: bool,
     overlay: Path | None,
+    quarantine: Path | None,
+    max_failed: float,
     pipeline: str,
     model: str,
     expect: Path | None,
@@ -177,19 +240,33 @@ def extract(
     """Read files and folders of PDFs and pictures into a table of numbers.
 
     Every number gets a row with its confidence; a file that cannot be read gets one that
-    says why, and the exit status is 3.
+    says why, and the exit status is 3. What the table was made with stands in OUT.meta.json.
     """
     from digitocr.export import check_format, write
     from digitocr.ingest import find_documents
+    from digitocr.quarantine import check_quarantine, quarantined
+    from digitocr.record import origin_of, write_record
+    from digitocr.resources import find_pipeline
 
     check_format(output, wide=wide)
+    if quarantine:
+        check_quarantine(quarantine, inputs)
     found = find_documents(inputs)
     run.skipped([source.file for source in found.skipped])
     if overlay:
         _make_folder(overlay)
+    if quarantine:
+        _make_folder(quarantine)
     reader = _load(pipeline, model, device, expect)
+    read_with = reader.classifier
+    origin = origin_of(find_pipeline(pipeline), read_with.id, read_with.device, expect)
+    run.started(origin, len(found.documents), len(found.skipped))
     documents = reader.read_sources(found.documents, jobs, overlay=overlay)
-    write(run.watched(documents, len(found.documents)), output, wide=wide)
+    if quarantine:
+        documents = quarantined(documents, found.documents, quarantine)
+    write(run.watched(documents, len(found.documents), max_failed), output, wide=wide)
+    options = click.get_current_context().params
+    write_record(output, origin, options, run.totals, run.status)
     return run.finish()
 
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digitocr.errors import UnsupportedFile
-from digitocr.formats.files import Found, Source, find_documents, read_bytes, sniff
+from digitocr.formats.files import Found, Source, find_documents, open_regular, read_bytes, sniff
 from digitocr.formats.pdf import Pdf, open_pdf
 from digitocr.formats.picture import Picture
 from digitocr.formats.poppler import Poppler
 from digitocr.recipe import IngestOptions
 from digitocr.types import Page
 
-__all__ = ["Found", "OpenDocument", "Source", "find_documents", "open_document"]
+__all__ = ["Found", "OpenDocument", "Source", "find_documents", "open_document", "open_regular"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,9 @@ from digitocr.annotate import annotate
 from digitocr.assemble import assemble, grammar_for
 from digitocr.engines.local import Workers, outcome, usable_cores
 from digitocr.engines.parts import prepared_parts
-from digitocr.errors import DocumentError, InputMissing
+from digitocr.errors import DocumentError, InputMissing, place
 from digitocr.ingest import Source, find_documents
-from digitocr.prepare import FAULT, Part, place
+from digitocr.prepare import FAULT, Part
 from digitocr.recipe import Recipe, load_recipe
 from digitocr.resources import find_model, find_pipeline
 from digitocr.types import Document, Glyphs, Grammar, PageReading, ReadError

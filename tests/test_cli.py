@@ -305,7 +305,7 @@ def test_rows_are_in_order_of_file_and_field(batch: Batch) -> None:
 
 def test_messages_are_json_where_they_are_asked_for(batch: Batch) -> None:
     assert all("event" in event for event in batch.events)
-    errors = {event["file"] for event in batch.events if event["event"] == "error"}
+    errors = {event["file"] for event in batch.events if event["event"] == "page_failed"}
     assert errors == set(BAD)
     (end,) = (event for event in batch.events if event["event"] == "finished")
     assert end["documents"] == 9

@@ -7,17 +7,18 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import quote
 
 from digitocr.errors import EmptyFile, InputMissing, TooLarge, UnreadableFile
 
-__all__ = ["Found", "Source", "find_documents", "read_bytes", "sniff"]
+__all__ = ["Found", "Source", "find_documents", "open_regular", "read_bytes", "sniff"]
 
 _SIDE_FILES = (
     *(".csv", ".tsv", ".parquet", ".xls", ".xlsx", ".db", ".sqlite"),  # tables
     *(".txt", ".md", ".rst", ".log", ".docx", ".odt", ".pptx", ".url", ".lnk"),  # text
     *(".json", ".jsonl", ".toml", ".yaml", ".yml", ".xml", ".ini", ".cfg", ".conf"),
-    *(".py", ".pyc", ".sh", ".lock", ".safetensors"),  # programs and what they leave
+    *(".py", ".pyc", ".sh", ".lock", ".safetensors", ".prom"),  # programs and what they leave
 )
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 _HEAD = 1024  # bytes; readers of PDF accept that much before its mark
@@ -86,33 +87,48 @@ def find_documents(inputs: Sequence[str | os.PathLike[str]]) -> Found:
     )
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file, open to read.
+
+    Raises UnreadableFile for links, pipes, devices and where the system refuses.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    if path.is_symlink():
+        raise UnreadableFile("this is a link, and links are not followed; give the file itself")
+    try:
+        handle = os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            return os.fdopen(handle, "rb")
+    except OSError as error:
+        raise _closed(error) from error
+    os.close(handle)
+    raise UnreadableFile("this is no ordinary file but a folder, pipe or device")
+
+
 def read_bytes(path: Path, max_megabytes: float) -> bytes:
     """The bytes of a regular file.
 
-    Raises UnreadableFile for links, pipes, devices and where the system refuses,
-    EmptyFile for no bytes, TooLarge for more than ``max_megabytes`` (1e6 bytes each).
+    Raises UnreadableFile as ``open_regular``, EmptyFile for no bytes, TooLarge for more
+    than ``max_megabytes`` (1e6 bytes each).
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        if path.is_symlink():
-            raise UnreadableFile("this is a link, and links are not followed; give the file itself")
-        handle = os.open(path, flags | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                raise UnreadableFile("this is no ordinary file but a folder, pipe or device")
-            if status.st_size > max_megabytes * 1e6:
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > max_megabytes * 1e6:
                 raise TooLarge(
                     f"the file is larger than the limit of {max_megabytes:g} MB; "
                     "raise max_megabytes in the pipeline file to read it"
                 )
             data = file.read()
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UnreadableFile(f"the file cannot be opened: {reason}") from error
+        raise _closed(error) from error
     if not data:
         raise EmptyFile("the file is empty; copy or scan it again")
     return data
+
+
+def _closed(error: OSError) -> UnreadableFile:
+    reason = error.strerror or type(error).__name__
+    return UnreadableFile(f"the file cannot be opened: {reason}")
 
 
 def sniff(data: bytes) -> str | None:
