@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench train clean
+.PHONY: demo test lint bench fuzz train clean
 
 demo: $(VENV)/installed
 	$(BIN)/digitocr extract sample_docs -o out.csv
@@ -19,6 +19,12 @@ lint: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python benchmarks/speed.py
+
+# Seconds for each of eleven decoders.
+SECONDS ?= 600
+
+fuzz: $(VENV)/installed-dev
+	$(BIN)/python tests/fuzz.py --seconds $(SECONDS)
 
 train: $(VENV)/installed
 	$(BIN)/digitocr train -o runs/digits.safetensors

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import click
 
 import digitocr
-from digitocr.errors import DigitocrError, DocumentError, OutputError, UsageError
+from digitocr.errors import DigitocrError, DocumentError, OutputError, UsageError, place
 from digitocr.run import Run
 
 if TYPE_CHECKING:
@@ -195,16 +195,62 @@ def _running(command: _Command) -> Callable[..., NoReturn]:
     def running(quiet: bool, verbose: int, log_json: bool, **arguments: Any) -> NoReturn:
         run = Run(quiet, verbose, log_json)
         try:
-            sys.exit(command(run=run, **arguments))
-        except _Stopped as stopped:
-            run.failed("interrupted" if stopped.signal == signal.SIGINT else "terminated")
-            sys.exit(128 + stopped.signal)
-        except DigitocrError as error:
+            status = command(run=run, **arguments)
+        except (_Stopped, Exception) as error:
+            status = _status_of(error)
             if not isinstance(error.__cause__, BrokenPipeError):  # as after | head
-                run.failed(str(error))
-            sys.exit(error.exit_status)
+                run.failed(_sentence_of(error), status)
+        sys.exit(status)
 
     return running
+
+
+def _status_of(error: BaseException) -> int:
+    """The exit status of a command that ends with an error."""
+    if isinstance(error, _Stopped):
+        return 128 + error.signal
+    return error.exit_status if isinstance(error, DigitocrError) else DigitocrError.exit_status
+
+
+def _sentence_of(error: BaseException) -> str:
+    """Why a command ends; of a bug its place alone, for its message may hold a value."""
+    if isinstance(error, _Stopped):
+        return "interrupted" if error.signal == signal.SIGINT else "terminated"
+    if isinstance(error, DigitocrError):
+        return str(error)
+    return f"this failed through a fault in digitocr; please report it\n{place(error)}"
+
+
+def _measured(command: _Command) -> _Command:
+    """The option ``--metrics``: figures are written whatever the end of the run."""
+
+    @click.option(
+        "--metrics",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE.prom",
+        help="Write figures of the run for Prometheus' node exporter, also when it fails.",
+    )
+    @functools.wraps(command)
+    def measured(run: Run, output: str, metrics: Path | None, **arguments: Any) -> int:
+        if metrics is None:
+            return command(run=run, output=output, **arguments)
+        if metrics.suffix != ".prom":
+            raise UsageError(f"the metrics {metrics} must end in .prom, or no collector takes them")
+        from digitocr.metrics import write_metrics
+
+        try:
+            status = command(run=run, output=output, **arguments)
+        except BaseException as error:
+            status = _status_of(error)
+            try:
+                write_metrics(metrics, run, status, output, complete=False)
+            except OutputError as other:  # the first of two errors decides how the run ends
+                run.failed(str(other), status)
+            raise
+        write_metrics(metrics, run, status, output, complete=True)
+        return status
+
+    return measured
 
 
 @digitocr_command.command()
@@ -236,8 +282,23 @@ def _running(command: _Command) -> Callable[..., NoReturn]:
     help="Read on this machine, or on the Ray cluster that RAY_ADDRESS names.",
 )
 @click.option("--fresh", is_flag=True, help="Read every document again.")
+@click.option(
+    "--quarantine",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Copy each file that failed there, with its reason.",
+)
+@click.option(
+    "--max-failed",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    metavar="SHARE",
+    help="Stop with status 3, and leave the old table, as soon as more than this share "
+    "of all documents found (0 to 1) could not be read.",
+)
 @_reads_pages
 @_running
+@_measured
 def extract(
     run: Run,
     inputs: tuple[Path, ...],
@@ -247,6 +308,8 @@ def extract(
     shard: str | None,
     engine: Literal["local", "ray"],
     fresh: bool,
+    quarantine: Path | None,
+    max_failed: float,
     pipeline: str,
     model: str,
     expect: Path | None,
@@ -258,10 +321,14 @@ def extract(
 
     Every number gets a row with its confidence; a file that cannot be read gets one that
     says why, and the exit status is 3. What was read is remembered beside the output, in
-    OUT.state: a second run, or one after an interruption, reads what is new or changed.
+    OUT.state: a second run, or one after an interruption, reads what is new or changed. What
+    the table was made with stands in OUT.meta.json.
     """
     from digitocr.export import check_format, write
     from digitocr.ingest import find_documents
+    from digitocr.quarantine import check_quarantine, quarantined
+    from digitocr.record import origin_of, write_record
+    from digitocr.resources import find_pipeline
     from digitocr.shard import Shard, write_part
 
     check_format(output, wide=wide)
@@ -270,24 +337,35 @@ def extract(
         raise UsageError("a shard's part is a file; what goes to -o - cannot be merged")
     if fresh and output == "-":
         raise UsageError("--fresh needs an output file; of standard output nothing is remembered")
+    if quarantine:
+        check_quarantine(quarantine, inputs)
     found = find_documents(inputs)
     sources = part.own(found.documents) if part else found.documents
     run.skipped([source.file for source in found.skipped])
     if overlay:
         _make_folder(overlay)
+    if quarantine:
+        _make_folder(quarantine)
     reader = _load(pipeline, model, device, expect, max_error)
-    total = len(sources)
+    origin = origin_of(find_pipeline(pipeline), reader.models, reader.classifier.device, expect)
+    run.started(origin, len(sources), len(found.skipped))
+
+    def told(documents: Iterator[Document]) -> Iterator[Document]:
+        kept = quarantined(documents, sources, quarantine) if quarantine else documents
+        return run.watched(kept, len(sources), max_failed)
+
     if output == "-":
-        documents = reader.read_sources(sources, jobs, overlay, engine=engine)
-        write(run.watched(documents, total), output, wide=wide)
+        write(told(reader.read_sources(sources, jobs, overlay, engine=engine)), output, wide=wide)
         return run.finish()
     with _remembering(output, reader, fresh) as memory, _Patience() as patience:
         read = reader.read_sources(patience.sources(sources), jobs, overlay, memory, engine=engine)
-        documents = run.watched(patience.documents(read), total)
+        documents = told(patience.documents(read))
         if part:
             write_part(documents, output, part, found.documents, reader.way, wide=wide)
         else:
             write(documents, output, wide=wide)
+        options = click.get_current_context().params
+        write_record(output, origin, options, run.totals, run.status)
     return run.finish(memory.kept)
 
 

@@ -12,6 +12,7 @@
     │   ├── UnreadableFile
     │   ├── WorkerCrashed
     │   └── TimedOut
+    ├── TooManyFailed              3   more documents failed than the run may lose
     ├── OutputError                5   the output or the state cannot be written
     ├── OutputLocked              75   another run writes the same output; try again later
     └── SetupError                 6   the model or the pipeline cannot be used
@@ -23,6 +24,8 @@ It never holds a value read from a document.
 """
 
 from __future__ import annotations
+
+import traceback
 
 __all__ = [
     "DamagedFile",
@@ -38,10 +41,12 @@ __all__ = [
     "SetupError",
     "TimedOut",
     "TooLarge",
+    "TooManyFailed",
     "UnreadableFile",
     "UnsupportedFile",
     "UsageError",
     "WorkerCrashed",
+    "place",
 ]
 
 
@@ -109,6 +114,12 @@ class TimedOut(DocumentError):
     transient = True
 
 
+class TooManyFailed(DigitocrError):
+    """More documents failed than the run may lose."""
+
+    exit_status = 3
+
+
 class OutputError(DigitocrError):
     """The output or the state cannot be written."""
 
@@ -133,3 +144,8 @@ class ModelError(SetupError):
 
 class PipelineError(SetupError):
     """The pipeline is unknown, or its file has a mistake."""
+
+
+def place(error: BaseException) -> str:
+    """Where an error was raised, without its message, which may hold what a document says."""
+    return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__

@@ -25,14 +25,14 @@ from digitocr.annotate import annotate
 from digitocr.assemble import assemble, grammar_for
 from digitocr.engines.local import Workers, outcome, usable_cores
 from digitocr.engines.parts import prepared_parts
-from digitocr.errors import DocumentError, InputMissing, UsageError
+from digitocr.errors import DocumentError, InputMissing, UsageError, place
 from digitocr.fingerprint import Fingerprint, fingerprint
 from digitocr.ingest import Source, find_documents
-from digitocr.prepare import FAULT, Part, place
+from digitocr.prepare import FAULT, Part
 from digitocr.recipe import AssembleOptions, Recipe, load_recipe
 from digitocr.resources import find_model, find_pipeline
 from digitocr.risk import Bar, Bars, RiskTable
-from digitocr.types import Document, Glyphs, Grammar, PageReading, ReadError
+from digitocr.types import Document, Glyphs, Grammar, ModelId, PageReading, ReadError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +74,7 @@ class Pipeline:
     @property
     def way(self) -> dict[str, dict[str, str]]:
         """What a table depends on beside its documents: this pipeline and its models."""
-        numbers = self.transcriber.id.sha256 if self.transcriber else None
+        numbers = [model.sha256 for model in self.models[1:]]
         said = json.dumps([asdict(self.recipe), self.expected, numbers])
         sha256 = hashlib.sha256(said.encode()).hexdigest()
         return {
@@ -114,11 +114,14 @@ class Pipeline:
         return cls(recipe, classifier, grammar, transcriber, bars, values)
 
     @property
+    def models(self) -> list[ModelId]:
+        """The model that reads digits, and the one that reads whole numbers, if any."""
+        return [one.id for one in (self.classifier, self.transcriber) if one is not None]
+
+    @property
     def fingerprint(self) -> Fingerprint:
         """What readings depend on besides the document."""
-        reader = self.classifier
-        models = [reader.id] if self.transcriber is None else [reader.id, self.transcriber.id]
-        return fingerprint(self.recipe, models, reader.device, self.expected)
+        return fingerprint(self.recipe, self.models, self.classifier.device, self.expected)
 
     def read(self, path: str | Path) -> Document:
         """Read one file. Raises InputMissing where there is none."""

@@ -6,14 +6,13 @@ sentence, so that one bad page never costs another.
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from digitocr.clean import clean
-from digitocr.errors import DocumentError
+from digitocr.errors import DocumentError, place
 from digitocr.ingest import OpenDocument, open_document
 from digitocr.lift import lift
 from digitocr.normalize import normalize
@@ -21,7 +20,7 @@ from digitocr.recipe import Recipe
 from digitocr.segment import segment
 from digitocr.types import Glyphs, Page
 
-__all__ = ["FAULT", "Part", "failed_page", "place", "prepare", "prepare_page"]
+__all__ = ["FAULT", "Part", "failed_page", "prepare", "prepare_page"]
 
 
 FAULT = "this failed through a fault in digitocr; please report it"
@@ -107,11 +106,6 @@ def _sentence(error: Exception, faults: list[str]) -> str:
 def _may_pass(error: Exception) -> bool:
     """Whether the cause lies outside the document: too little memory, a fault of ours."""
     return error.transient if isinstance(error, DocumentError) else True
-
-
-def place(error: Exception) -> str:
-    """Where an error was raised, without its message, which may hold what a document says."""
-    return "".join(traceback.format_tb(error.__traceback__)) + type(error).__name__
 
 
 def failed_page(number: int, message: str, *, transient: bool) -> Glyphs:

@@ -109,7 +109,7 @@ class LimitOptions:
     """What one document may cost before it is given up."""
 
     page_seconds: float = 60.0
-    worker_megabytes: int = 3000
+    worker_megabytes: int = 1600  # of address space; a picture of 64 megapixels may need 1400
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,7 +195,7 @@ TABLES: dict[str, type[Table]] = {".csv": CsvTable, ".parquet": ParquetTable}
 
 
 class Rows:
-    """One row for each number, in order of page and of reading."""
+    """One row for each number, in order of page and of reading; one for a document without any."""
 
     def __init__(self, file: BinaryIO, table: type[Table]) -> None:
         self._table = table(file, COLUMNS)
@@ -203,7 +203,7 @@ class Rows:
     def add(self, document: Document) -> None:
         """Write the document's rows; those of no page come last."""
         numbers = sorted(document.numbers, key=lambda number: number.page or math.inf)
-        self._table.add(map(_row, numbers))
+        self._table.add(map(_row, numbers or [_nothing(document)]))
 
     def finish(self) -> None:
         """Write what is still held back."""
@@ -212,6 +212,12 @@ class Rows:
     def close(self) -> None:
         """Let go."""
         self._table.close()
+
+
+def _nothing(document: Document) -> Number:
+    """The row of a document that was read and holds no number: no file is silently absent."""
+    message = "no number was found"
+    return Number(document.file, None, "", "", "", 0.0, status="missing", message=message)
 
 
 def _row(number: Number) -> Sequence[Cell]:

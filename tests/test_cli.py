@@ -29,6 +29,7 @@ TALLY = ["147", "82", "306", "535", "9", "544", "05", "10", "2024"]
 COLUMNS = "file,page,field,value,text,confidence,status,left,top,right,bottom,message"
 FORMULA = "=cmd|' C calc'!A0.png"
 NO_UTF8 = b"caf\xe9.png"
+NOTHING_FOUND = f"{COLUMNS}\nblank.png,,,,,0.0000,missing,,,,,no number was found\n"
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
 Row = dict[str, str]
@@ -305,7 +306,7 @@ def test_rows_are_in_order_of_file_and_field(batch: Batch) -> None:
 
 def test_messages_are_json_where_they_are_asked_for(batch: Batch) -> None:
     assert all("event" in event for event in batch.events)
-    errors = {event["file"] for event in batch.events if event["event"] == "error"}
+    errors = {event["file"] for event in batch.events if event["event"] == "page_failed"}
     assert errors == set(BAD)
     (end,) = (event for event in batch.events if event["event"] == "finished")
     assert end["documents"] == 9
@@ -364,7 +365,7 @@ def test_progress_is_for_terminals(blank: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0
     assert "\r" not in done.stderr
     assert re.fullmatch(r"digitocr: 1 document, 1 page, 0 numbers, .*\n", done.stderr)
-    assert (tmp_path / "out.csv").read_text() == COLUMNS + "\n"
+    assert (tmp_path / "out.csv").read_text() == NOTHING_FOUND
 
 
 def test_closed_streams_do_not_spoil_the_table(blank: Path, tmp_path: Path) -> None:
@@ -372,7 +373,7 @@ def test_closed_streams_do_not_spoil_the_table(blank: Path, tmp_path: Path) -> N
     line = " ".join(f"'{part}'" for part in command("extract", blank, "-o", out))
     done = subprocess.run(["sh", "-c", f"{line} >&- 2>&-"], env=ENVIRONMENT, check=False)
     assert done.returncode == 0
-    assert out.read_text() == COLUMNS + "\n"
+    assert out.read_text() == NOTHING_FOUND
 
 
 # JSON and overlays

@@ -23,6 +23,7 @@ from digitocr.errors import (
     UnreadableFile,
     UnsupportedFile,
 )
+from digitocr.formats import modes
 from digitocr.ingest import find_documents, open_document
 from digitocr.recipe import IngestOptions
 from digitocr.types import Page
@@ -336,6 +337,29 @@ def test_a_file_cut_short_is_an_error_or_has_all_its_pixels(name, tmp_path):
         except DocumentError:
             continue
         np.testing.assert_array_equal(pixels, wanted, err_msg=f"{length} of {len(data)} bytes")
+
+
+def test_a_tiff_cut_within_its_resolution_is_damaged(tmp_path):
+    """All its pixels are there, and would have the wrong shape."""
+    data = encode(bilevel(), "TIFF", compression="group4", dpi=(204, 98))
+    shape = read(data, tmp_path).pixels.shape
+    for length in range(len(data) - 40, len(data)):
+        try:
+            assert read(data[:length], tmp_path).pixels.shape == shape, length
+        except DamagedFile:
+            continue
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "LAB", "YCbCr"])
+def test_large_pictures_are_converted_in_strips_like_small_ones_at_once(mode, monkeypatch):
+    shown = Image.fromarray(colours())
+    picture = shown.convert(mode) if mode != "LAB" else Image.frombytes(
+        "LAB", shown.size, shown.tobytes()
+    )  # fmt: skip
+    whole = modes.to_uint8(picture)
+    for pixels in (1, 1000, 5000):
+        monkeypatch.setattr(modes, "_STRIP", pixels)
+        np.testing.assert_array_equal(modes.to_uint8(picture), whole)
 
 
 @pytest.mark.parametrize("name", ["png", "tiff-lzw", "tiff-group4", "jpeg", "webp", "gif"])

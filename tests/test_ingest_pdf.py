@@ -330,6 +330,20 @@ def test_content_that_cannot_be_unpacked_is_no_blank_page(tmp_path):
         assert (page.pixels < 255).any(), place
 
 
+def test_a_page_whose_lzw_content_cannot_be_unpacked_is_damaged(tmp_path):
+    """Else it would be read as a blank page; a blank page that is packed so is one."""
+    plain, stream = pdf(content="CONTENT"), b"<< /Length 7 >>\nstream\nCONTENT"
+    packed = bytes.fromhex("80 08 04 02 01 04 04")  # clear, four blanks, end
+    for data, damaged in ((packed, False), (zlib.compress(b"0 0 m 9 9 l S"), True)):
+        head = b"<< /Filter /LZWDecode /Length %d >>\nstream\n" % len(data)
+        whole = plain.replace(stream, head + data)
+        if damaged:
+            with pytest.raises(DamagedFile):
+                read(whole, tmp_path)
+        else:
+            assert (read(whole, tmp_path).pixels == 255).all()
+
+
 def test_few_bits_a_pixel_are_no_missing_rows(tmp_path):
     packed = zlib.compress(np.full((240, 180), 0x0F, np.uint8).tobytes())
     entries = "/ColorSpace /DeviceGray /BitsPerComponent 4 /Filter /FlateDecode"

@@ -27,7 +27,7 @@ _SIDE_FILES = (
     *(".csv", ".tsv", ".parquet", ".xls", ".xlsx", ".db", ".sqlite"),  # tables
     *(".txt", ".md", ".rst", ".log", ".docx", ".odt", ".pptx", ".url", ".lnk"),  # text
     *(".json", ".jsonl", ".toml", ".yaml", ".yml", ".xml", ".ini", ".cfg", ".conf"),
-    *(".py", ".pyc", ".sh", ".lock", ".safetensors"),  # programs and what they leave
+    *(".py", ".pyc", ".sh", ".lock", ".safetensors", ".prom"),  # programs and what they leave
     *(".state", ".state-journal"),  # what a run keeps beside its output
 )
 _SYSTEM_FILES = ("thumbs.db", "desktop.ini")

@@ -16,6 +16,7 @@ Pixels = NDArray[np.uint8]
 
 _BITS_PER_SAMPLE = 258
 _PHOTOMETRIC = 262
+_STRIP = 1 << 22  # pixels that are converted at once
 
 
 def grey_if_grey(pixels: Pixels) -> Pixels:
@@ -29,22 +30,37 @@ def grey_if_grey(pixels: Pixels) -> Pixels:
 
 def to_uint8(image: Image.Image) -> Pixels:
     """Any mode of Pillow's as uint8: 16 bits scaled, alpha on white paper, palettes looked up."""
-    mode = image.mode
-    if mode in ("F", "I") or mode.startswith("I;16"):
+    if image.mode in ("F", "I") or image.mode.startswith("I;16"):
         return _from_deep(image)
-    if "transparency" in image.info and mode in ("1", "L", "RGB", "P"):
+    width, height = image.size
+    rows = max(1, _STRIP // width)  # a copy of a few rows at a time, for pages are large
+    strips = (
+        _plain(image.crop((0, top, width, min(top + rows, height))), image.format)
+        for top in range(0, height, rows)
+    )
+    first = next(strips)
+    pixels = np.empty((height, *first.shape[1:]), np.uint8)
+    pixels[: len(first)] = first
+    for number, strip in enumerate(strips, 1):
+        pixels[number * rows : number * rows + len(strip)] = strip
+    return pixels if pixels.ndim == 2 else grey_if_grey(pixels)
+
+
+def _plain(image: Image.Image, kind: str | None) -> Pixels:
+    """Some rows of a picture file as (h, w) or (h, w, 3); kind: the file's format."""
+    if "transparency" in image.info and image.mode in ("1", "L", "RGB", "P"):
         image = image.convert("RGBA")
-    elif mode in ("PA", "La", "RGBa"):
-        image = image.convert({"PA": "RGBA", "La": "LA", "RGBa": "RGBA"}[mode])
+    elif image.mode in ("PA", "La", "RGBa"):
+        image = image.convert({"PA": "RGBA", "La": "LA", "RGBa": "RGBA"}[image.mode])
     if image.mode in ("LA", "RGBA"):
         return _on_paper(np.asarray(image))
     if image.mode == "CMYK":
-        return _from_cmyk(image)
+        return _from_cmyk(image, kind)
     if image.mode == "LAB":
-        return np.array(image.getchannel(0))
+        return np.asarray(image.getchannel(0))
     if image.mode in ("1", "L"):
-        return np.array(image.convert("L"))
-    return grey_if_grey(np.array(image.convert("RGB")))
+        return np.asarray(image.convert("L"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _from_deep(image: Image.Image) -> Pixels:
@@ -71,14 +87,14 @@ def _white(mode: str, brightest: float, bits: int) -> int:
     return 4095 if bits == 12 else 65535
 
 
-def _from_cmyk(image: Image.Image) -> Pixels:
+def _from_cmyk(image: Image.Image, kind: str | None) -> Pixels:
     """CMYK by the plain formula; Pillow takes every CMYK JPEG for an inverted one of Adobe's."""
     inks = np.asarray(image)
-    if image.format != "JPEG" or "adobe" in image.info:
+    if kind != "JPEG" or "adobe" in image.info:
         inks = 255 - inks
     colour, key = inks[:, :, :3], inks[:, :, 3].astype(np.uint16)
     planes = [(colour[:, :, channel] * key + 127) // 255 for channel in range(3)]
-    return grey_if_grey(np.stack(planes, axis=2).astype(np.uint8))
+    return np.stack(planes, axis=2).astype(np.uint8)
 
 
 def _on_paper(pixels: Pixels) -> Pixels:
@@ -91,4 +107,4 @@ def _on_paper(pixels: Pixels) -> Pixels:
             for channel in range(colour.shape[2])
         ]
         colour = np.stack(planes, axis=2)
-    return colour[:, :, 0].copy() if colour.shape[2] == 1 else grey_if_grey(colour)
+    return colour[:, :, 0] if colour.shape[2] == 1 else colour

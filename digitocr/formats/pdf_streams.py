@@ -78,7 +78,7 @@ def check_fax(image: pypdfium2.PdfImage, pixels: Pixels) -> None:
 
 
 def check_streams(data: bytes) -> None:
-    """Unpack all Flate streams of a PDF but those of pictures. Raises DamagedFile.
+    """Unpack all Flate and LZW streams of a PDF but those of pictures. Raises DamagedFile.
 
     For a page that comes out empty: pdfium ends its content where that cannot be unpacked.
     """
@@ -87,8 +87,13 @@ def check_streams(data: bytes) -> None:
     for start in re.finditer(rb"\bstream\r?\n", data):
         entries = data[data.rfind(b"obj", 0, start.start()) : start.start()]
         packed = data[start.end() : data.find(b"endstream", start.end())]
-        flate = re.search(rb"/Filter\s*\[?\s*/FlateDecode", entries) and packed.strip()
-        if flate and b"/Image" not in entries and _inflated_size(packed) is None:
+        if b"/Image" in entries or not packed.strip():
+            continue
+        kind = re.search(rb"/Filter\s*\[?\s*/(Flate|LZW)Decode", entries)
+        if kind and kind[1] == b"Flate" and _inflated_size(packed) is None:
+            raise DamagedFile(_DAMAGED_PAGE)
+        early = 0 if re.search(rb"/EarlyChange\s+0", entries) else 1
+        if kind and kind[1] == b"LZW" and not _is_lzw(packed, early):
             raise DamagedFile(_DAMAGED_PAGE)
 
 
@@ -133,3 +138,29 @@ def _inflated_size(data: bytes) -> int | None:
     except zlib.error:
         return None
     return size if unpacker.eof else None
+
+
+def _is_lzw(data: bytes, early: int = 1) -> bool:
+    """Whether LZW data, as PDF packs them, use no code before it has a meaning.
+
+    early: how many codes too soon their width grows, as /EarlyChange says.
+    """
+    clear, end, first, last = 256, 257, 258, 4096
+    held = bits = 0
+    width, free, begun = 9, first, False
+    for byte in data:
+        held, bits = (held << 8 | byte) & 0xFFFFFF, bits + 8
+        if bits < width:
+            continue
+        bits -= width
+        code = held >> bits & (1 << width) - 1
+        if code == end:
+            break
+        if code == clear:
+            width, free, begun = 9, first, False
+            continue
+        if code > (free if begun else clear):  # the code that is being made has a meaning already
+            return False
+        free, begun = min(free + begun, last), True
+        width = min(max(9, (free + early).bit_length()), 12)
+    return True

@@ -8,6 +8,7 @@ standard error of the process alone. What they say there is caught and taken ser
 from __future__ import annotations
 
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,8 @@ _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
 }
 _ORIENTATION = 0x0112
 _NEW_SUBFILE_TYPE = 254
+_CUT = re.compile(r"Truncated|Corrupt EXIF|Skipping tag (282|283)$")  # tags lie behind the end
+_BROKEN = -1
 
 
 class Picture:
@@ -69,10 +72,11 @@ class Picture:
         self._options = options
         self._frames = [0]
         self._next = 0
-        with _translated():
-            self._image = _open(data, kind)
+        with _translated(), warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            self._image: ImageFile.ImageFile | None = _open(data, kind)
             if kind == "TIFF":
-                self._frames = _tiff_frames(self._image, options.max_pages)
+                self._frames = _tiff_frames(self._image, options.max_pages, said)
         self.page_count = len(self._frames)
 
     def page(self, index: int) -> tuple[Pixels, float | None]:
@@ -81,16 +85,20 @@ class Picture:
         Pages cost least in their order. Raises DamagedFile, UnsupportedFile, TooLarge.
         """
         with _translated():
-            if index < self._next:  # a frame that was loaded is no more what the file says
+            if self._image is None or index < self._next:  # once loaded, no more what the file says
                 self._image = _open(self._data, self._kind)
-            self._next = index + 1
+            image, self._next = self._image, index + 1
             if self._kind == "TIFF":
-                self._image.seek(self._frames[index])
-            return _upright(self._image, self._data, self._options)
+                if self._frames[index] == _BROKEN:
+                    raise DamagedFile(DAMAGED)
+                image.seek(self._frames[index])
+            else:
+                self._image = None  # its memory is needed for what comes next
+            return _upright(image, self._data, self._options)
 
     def close(self) -> None:
         """Let go of the bytes."""
-        self._image.close()
+        self._image = None
         self._data = b""
 
 
@@ -110,8 +118,14 @@ def _open(data: bytes, kind: str) -> ImageFile.ImageFile:
     return image
 
 
-def _tiff_frames(image: ImageFile.ImageFile, max_pages: int) -> list[int]:
-    """The frames that are pages. A frame whose header is broken ends the chain, as a page."""
+def _tiff_frames(
+    image: ImageFile.ImageFile, max_pages: int, said: list[warnings.WarningMessage]
+) -> list[int]:
+    """The frames that are pages, _BROKEN for one whose header is cut off.
+
+    A frame whose header makes no sense ends the chain, as a page. said: what Pillow warns of;
+    that a file ends before the resolution it points to is no error to it.
+    """
     frames: list[int] = []
     others = 0
     while True:
@@ -125,8 +139,11 @@ def _tiff_frames(image: ImageFile.ImageFile, max_pages: int) -> list[int]:
             break
         if _is_preview(image):
             others += 1
+        elif any(_CUT.search(str(warning.message)) for warning in said):
+            frames.append(_BROKEN)
         else:
             frames.append(frame)
+        said.clear()
         if len(frames) > max_pages:
             raise TooLarge(
                 f"the document has more than {max_pages} pages; "
