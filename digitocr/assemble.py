@@ -10,12 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.assembling.freestanding import free_numbers, only_strokes, trimmed
+from digitocr.assembling.freestanding import (
+    cannot_end,
+    ends,
+    free_numbers,
+    only_strokes,
+    trimmed,
+)
 from digitocr.assembling.lattice import (
     Edges,
     Token,
@@ -42,7 +49,7 @@ from digitocr.types import (
 if TYPE_CHECKING:
     from digitocr.assembling.decode import Meaning
 
-__all__ = ["assemble", "grammar_for"]
+__all__ = ["assemble", "grammar_for", "looked_at_first", "looked_at_next"]
 
 _SAME_NUMBER = 0.8  # of the figures' height: numbers with a narrower gap may be one
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
@@ -82,10 +89,8 @@ def assemble(
     probabilities: float32 (N, 11), of each candidate in ``glyphs``. grammar: of what its
     fields hold; None for any number.
     """
-    bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1))
     readings: list[tuple[Field, _Reading]] = []
-    for index, field in enumerate(glyphs.fields):
-        own = slice(int(bounds[index]), int(bounds[index + 1]))
+    for field, own in zip(glyphs.fields, _candidates(glyphs), strict=True):
         read = _read_field(field, glyphs, probabilities[own], own)
         if grammar is not None:
             read = [_meant(reading, grammar) for reading in read]
@@ -104,6 +109,46 @@ def assemble(
         skew=glyphs.skew,
         numbers=tuple(numbers),
     )
+
+
+def looked_at_first(glyphs: Glyphs) -> NDArray[np.bool_]:
+    """bool (N,): the candidates that tell of each field whether it may hold a number.
+
+    On open paper those are the ones that may end one; elsewhere all.
+    """
+    first = np.ones(len(glyphs.field), bool)
+    for own in _open_lines(glyphs):
+        first[own] = ends(glyphs.boxes[own], glyphs.span[own] - glyphs.span[own].min())
+    return first
+
+
+def looked_at_next(
+    glyphs: Glyphs, first: NDArray[np.bool_], probabilities: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """bool (N,): the other candidates of the fields that may hold a number.
+
+    What then is left may be taken for no digit: it changes nothing of what ``assemble`` reads.
+
+    first: bool (N,), as of ``looked_at_first``. probabilities: float32 (N, 11), right for those.
+    """
+    rest = ~first
+    for own in _open_lines(glyphs):
+        end = first[own]
+        if cannot_end(glyphs.mark[own][end], probabilities[own][end]):
+            rest[own] = False
+    return rest
+
+
+def _open_lines(glyphs: Glyphs) -> list[slice]:
+    """The candidates of each line on open paper, where there are any."""
+    fields = zip(glyphs.fields, _candidates(glyphs), strict=True)
+    return [own for field, own in fields if field.kind == "free" and own.start < own.stop]
+
+
+def _candidates(glyphs: Glyphs) -> list[slice]:
+    """The candidates of each field."""
+    bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1)).tolist()
+    return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
 def grammar_for(options: ValueOptions, expected: Sequence[str] | None) -> Grammar | None:

@@ -1,7 +1,8 @@
 """The stages in order: files in, documents with their numbers out.
 
 ingest -> clean -> segment -> normalize      in worker processes, page by page
-classify                                     here, in batches across pages and documents
+classify                                     here, in batches across pages and documents, what
+                                             looks says needs it
 assemble                                     here, one Document per file, in order
 """
 
@@ -15,20 +16,20 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from digitocr.annotate import annotate
 from digitocr.assemble import assemble, grammar_for
 from digitocr.engines.local import Workers, outcome, usable_cores
 from digitocr.engines.parts import prepared_parts
 from digitocr.errors import DocumentError, InputMissing
 from digitocr.ingest import Source, find_documents
+from digitocr.looks import probabilities_of
 from digitocr.prepare import FAULT, Part, place
 from digitocr.recipe import Recipe, load_recipe
 from digitocr.resources import find_model, find_pipeline
 from digitocr.types import Document, Glyphs, Grammar, PageReading, ReadError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from digitocr.classify import Classifier
@@ -142,14 +143,14 @@ class Pipeline:
     def _classify(self, parts: list[tuple[Source, Part]]) -> Iterator[_Read]:
         """Classify the glyphs of several parts at once."""
         pages = [page for _, part in parts for page in part.pages]
-        crops = [np.zeros((0, 28, 28), np.uint8), *(page.crops for page in pages)]
-        probabilities = self.classifier.probabilities(
-            np.concatenate(crops), threads=max(1, usable_cores() // _CORES_A_THREAD)
-        )
-        edges = np.cumsum([len(page.crops) for page in pages])[:-1]
-        by_page = iter(np.split(probabilities, edges) if pages else [])
+        by_page = iter(probabilities_of(pages, self._probabilities))
         for source, part in parts:
             yield source, part, [next(by_page) for _ in part.pages]
+
+    def _probabilities(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Those of some glyphs, while workers need the processor too."""
+        threads = max(1, usable_cores() // _CORES_A_THREAD)
+        return self.classifier.probabilities(crops, threads=threads)
 
     def _document(self, source: Source, own: Iterable[_Read]) -> Document:
         """Assemble all parts of one document."""
