@@ -118,7 +118,7 @@ def looked_at_first(glyphs: Glyphs) -> NDArray[np.bool_]:
     """
     first = np.ones(len(glyphs.field), bool)
     for own in _open_lines(glyphs):
-        first[own] = ends(glyphs.boxes[own], glyphs.span[own] - glyphs.span[own].min())
+        first[own] = _ends(glyphs, own)
     return first
 
 
@@ -143,6 +143,11 @@ def _open_lines(glyphs: Glyphs) -> list[slice]:
     """The candidates of each line on open paper, where there are any."""
     fields = zip(glyphs.fields, _candidates(glyphs), strict=True)
     return [own for field, own in fields if field.kind == "free" and own.start < own.stop]
+
+
+def _ends(glyphs: Glyphs, own: slice) -> NDArray[np.bool_]:
+    """bool (n,): which candidates of a line on open paper may end a number on it."""
+    return ends(glyphs.boxes[own], glyphs.span[own] - glyphs.span[own].min())
 
 
 def _candidates(glyphs: Glyphs) -> list[slice]:
@@ -193,6 +198,10 @@ def _read_field(
         return _read_cells(field, glyphs.boxes[own], probabilities)
     if own.start == own.stop:
         return [_Reading([])] if field.kind == "given" else []
+    if field.kind == "free":
+        end = _ends(glyphs, own)
+        if cannot_end(glyphs.mark[own][end], probabilities[end]):
+            return []  # which needs no more of the probabilities, see looked_at_next
     height = figure_height(glyphs.boxes[own], probabilities)
     edges = edges_of(glyphs, probabilities, own, height, given=field.kind == "given")
     tokens = best_path(edges, height)

@@ -17,6 +17,7 @@ __all__ = ["cannot_end", "ends", "free_numbers", "only_strokes", "trimmed"]
 _WORD_GAP = 0.3  # of the figures' height: the space between words
 _NUMBER_GAP = 1.1  # of the figures' height: a wider gap parts two numbers
 _LABEL_WORDS = 3  # before a number on its line; more make a sentence
+_FEWEST = 2  # digits of a number
 _SURE = 0.7  # the probability of a digit that is hardly anything else
 _MOSTLY = 0.7  # of a number's digits on open paper are sure; what is less so is no number
 _LEAST_MEAN = 0.6  # the geometric mean of their probabilities, likewise
@@ -41,10 +42,13 @@ def free_numbers(tokens: list[Token], height: float) -> list[list[Token]]:
 def ends(boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArray[np.bool_]:
     """bool (N,): which candidates of a line may be the last sign of a number on it.
 
-    Behind a number is a gap, so that what stands within a word is not its end. boxes: int32
-    (N, 4), N at least 1. span: int32 (N, 2), of the line's atoms, which begin with 0.
+    Behind a number is a gap, so that what stands within a word is not its end; and a sign that
+    stands alone is none. boxes: int32 (N, 4), N at least 1. span: int32 (N, 2), of the line's
+    atoms, which begin with 0.
     """
     atoms = atom_boxes(boxes, span)
+    if len(atoms) < _FEWEST:
+        return np.zeros(len(boxes), bool)
     last = np.ones(len(atoms), bool)
     last[:-1] = atoms[1:, 0] - atoms[:-1, 2] >= _NUMBER_GAP * least_height(boxes)
     return np.asarray(last[span[:, 1] - 1])
@@ -75,7 +79,7 @@ def _continues(tokens: list[Token], start: int, at: int, height: float) -> bool:
 def _credible(run: list[Token]) -> bool:
     """Whether a run on open paper is a number: a lone or doubtful sign is more likely not."""
     sure = np.array([token.confidence for token in run if token.kind == "digit"])
-    if len(sure) < 2:
+    if len(sure) < _FEWEST:
         return False
     mean = float(np.exp(np.log(np.maximum(sure, 1e-6)).mean()))
     return float((sure >= _SURE).mean()) >= _MOSTLY and mean >= _LEAST_MEAN

@@ -156,14 +156,24 @@ def _cheapest(price: NDArray[np.float64], astray: NDArray[np.float64]) -> NDArra
     for row in range(height):
         best = np.minimum(np.minimum(left[row], right[row]) + _BEND, here[row])
         here[row + 1] = best + price[row] + astray
-    at = np.zeros((count, height), np.intp)
-    each, steps = np.arange(count)[:, None], np.array([-1, 0, 1])
-    column = cost[height].argmin(axis=1, keepdims=True)
-    for row in range(height - 1, -1, -1):
-        at[:, row] = column[:, 0] - 1
-        ways = cost[row, each, column + steps] + _BEND * abs(steps)
-        column = column + ways.argmin(axis=1, keepdims=True) - 1
-    return at
+    return np.array([_way_up(rows) for rows in cost.transpose(1, 0, 2).tolist()], np.intp)
+
+
+def _way_up(cost: list[list[float]]) -> list[int]:
+    """The column in each row of the path that ends the cheapest, walls not counted.
+
+    cost: of the best path to each pixel, a row above the picture first.
+    """
+    at = min(range(len(cost[-1])), key=cost[-1].__getitem__)
+    path = []
+    for before in cost[-2::-1]:  # lists are quicker
+        path.append(at - 1)
+        left, here, right = before[at - 1] + _BEND, before[at], before[at + 1] + _BEND
+        if left <= here and left <= right:
+            at -= 1
+        elif right < here:
+            at += 1
+    return path[::-1]
 
 
 def _loops(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
