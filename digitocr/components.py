@@ -35,6 +35,11 @@ class Components:
     boxes: NDArray[np.int32]
     areas: NDArray[np.int32]
 
+    def box(self, at: int) -> tuple[int, int, int, int]:
+        """One component's box."""
+        left, top, right, bottom = self.boxes[at].tolist()
+        return left, top, right, bottom
+
     @property
     def widths(self) -> NDArray[np.int32]:
         """int32 (C,), pixels."""

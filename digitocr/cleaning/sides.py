@@ -9,7 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.cleaning.morphology import Picture, both, closed, dilated, opened, without
+from digitocr.cleaning.morphology import (
+    Picture,
+    both,
+    closed,
+    dilated,
+    opened,
+    stretched,
+    without,
+)
 from digitocr.components import runs_of
 
 __all__ = ["find_sides"]
@@ -36,7 +44,7 @@ def find_sides(ridge: Picture, ink: Picture, length: int, across: Picture) -> Pi
         return sides
     # A side at the end of a rule may stand a little outside of it.
     wide = dilated(across, 1, 2 * _FLANK + 1)
-    reach = both(ridge, dilated(wide, 8 * length + 1, 1))
+    reach = both(ridge, stretched(wide, 8 * length + 1))
     # Where a rule passes, a side does not stand out of what is beside it.
     reach |= both(ink, dilated(wide, 2 * _BEND + 1, 1))
     # Breaks are closed but for the ends: a digit may end close to a rule.

@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CURSIVE", "Piece", "cut_along", "cut_touching"]
+from digitocr.types import Box
+
+__all__ = ["CURSIVE", "Piece", "cut_along", "cut_touching", "may_touch"]
 
 _WIDE = 0.85  # of the figures' height: wider components may hold several digits
 CURSIVE = 4.5  # of the figures' height: wider components are words or signatures
@@ -50,25 +52,24 @@ class Piece:
         return self.mask is None
 
 
-def cut_touching(
-    component: int,
-    box: NDArray[np.int32],
-    ink: NDArray[np.bool_],
-    height: float,
-    longest: float = CURSIVE,
-) -> list[Piece]:
-    """The pieces of a component: itself, or its parts where it may hold several digits.
+def may_touch(box: Box, height: float, longest: float = CURSIVE) -> bool:
+    """Whether a component, by its size, may be several digits that touch.
 
-    box: int32 (4,). ink: bool (h, w), the component's pixels within its box.
-    height: of the line's figures, pixels. longest: a component that is wider, in heights,
-    is no row of digits.
+    box: the component's. height: of the line's figures, pixels. longest: a component that is
+    wider, in heights, is no row of digits.
     """
-    left, top, right, bottom = (int(edge) for edge in box)
+    left, top, right, bottom = box
     wide = _WIDE * height < right - left < longest * height
-    if not wide or bottom - top < _LOW * height:
-        return [Piece(component, (left, top, right, bottom))]
+    return wide and bottom - top >= _LOW * height
+
+
+def cut_touching(component: int, box: Box, ink: NDArray[np.bool_], height: float) -> list[Piece]:
+    """The pieces of a component that may be several digits: itself, or its parts.
+
+    ink: bool (h, w), the component's pixels within its box. height: of the line's figures.
+    """
     seams = _seams(ink, _waists(ink, height), height)
-    return cut_along(component, left, top, ink, seams)
+    return cut_along(component, box[0], box[1], ink, seams)
 
 
 def cut_along(
