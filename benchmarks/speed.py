@@ -129,6 +129,7 @@ class _Watched:
         """Read the first page of a file."""
         from digitocr.assemble import assemble
         from digitocr.export import write
+        from digitocr.looks import probabilities_of
         from digitocr.prepare import prepare
         from digitocr.types import Document
 
@@ -137,7 +138,8 @@ class _Watched:
         (glyphs,) = prepare(path, 0, 1, recipe).pages
         inner = sum(self.spent[stage][-1] for stage in _INNER)
         self.spent[f"ingest {path.suffix}"].append(time.perf_counter() - start - inner)
-        probabilities = self._clocked("classify", classifier.probabilities)(glyphs.crops, 1)
+        classify = functools.partial(classifier.probabilities, threads=1)
+        (probabilities,) = self._clocked("classify", probabilities_of)([glyphs], classify)
         reading = self._clocked("assemble", assemble)(
             path.name, glyphs, probabilities, recipe.assemble
         )

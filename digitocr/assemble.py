@@ -10,12 +10,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.assembling.freestanding import free_numbers, only_strokes, trimmed
+from digitocr.assembling.freestanding import (
+    cannot_end,
+    ends,
+    free_numbers,
+    only_strokes,
+    trimmed,
+)
 from digitocr.assembling.lattice import (
     Edges,
     Token,
@@ -45,7 +52,7 @@ from digitocr.types import (
 if TYPE_CHECKING:
     from digitocr.assembling.decode import Meaning
 
-__all__ = ["assemble", "evidence", "grammar_for"]
+__all__ = ["assemble", "evidence", "grammar_for", "looked_at_first", "looked_at_next"]
 
 _SAME_NUMBER = 0.8  # of the figures' height: numbers with a narrower gap may be one
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
@@ -90,10 +97,8 @@ def assemble(
     confidence must reach. grammar: of what its fields hold; None for any number. strips: what
     the strip of each field says, where any was read.
     """
-    bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1))
     readings: list[tuple[Field, _Reading]] = []
-    for index, field in enumerate(glyphs.fields):
-        own = slice(int(bounds[index]), int(bounds[index + 1]))
+    for index, (field, own) in enumerate(zip(glyphs.fields, _candidates(glyphs), strict=True)):
         read = _read_field(field, glyphs, probabilities[own], own)
         strip = strips[index] if strips else None
         if grammar is not None or strip is not None:
@@ -134,6 +139,51 @@ def evidence(glyphs: Glyphs, probabilities: NDArray[np.float32], strip: StripRea
     lattice = search(edges, grammar)
     read = {value: share for value, (_, share) in texts.items()}
     return Evidence(read, by_lattice(lattice, grammar), lattice.cuts_ink)
+
+
+def looked_at_first(glyphs: Glyphs) -> NDArray[np.bool_]:
+    """bool (N,): the candidates that tell of each field whether it may hold a number.
+
+    On open paper those are the ones that may end one; elsewhere all.
+    """
+    first = np.ones(len(glyphs.field), bool)
+    for own in _open_lines(glyphs):
+        first[own] = _ends(glyphs, own)
+    return first
+
+
+def looked_at_next(
+    glyphs: Glyphs, first: NDArray[np.bool_], probabilities: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """bool (N,): the other candidates of the fields that may hold a number.
+
+    What then is left may be taken for no digit: it changes nothing of what ``assemble`` reads.
+
+    first: bool (N,), as of ``looked_at_first``. probabilities: float32 (N, 11), right for those.
+    """
+    rest = ~first
+    for own in _open_lines(glyphs):
+        end = first[own]
+        if cannot_end(glyphs.mark[own][end], probabilities[own][end]):
+            rest[own] = False
+    return rest
+
+
+def _open_lines(glyphs: Glyphs) -> list[slice]:
+    """The candidates of each line on open paper, where there are any."""
+    fields = zip(glyphs.fields, _candidates(glyphs), strict=True)
+    return [own for field, own in fields if field.kind == "free" and own.start < own.stop]
+
+
+def _ends(glyphs: Glyphs, own: slice) -> NDArray[np.bool_]:
+    """bool (n,): which candidates of a line on open paper may end a number on it."""
+    return ends(glyphs.boxes[own], glyphs.span[own] - glyphs.span[own].min())
+
+
+def _candidates(glyphs: Glyphs) -> list[slice]:
+    """The candidates of each field."""
+    bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1)).tolist()
+    return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
 def grammar_for(options: ValueOptions, expected: Sequence[str] | None) -> Grammar | None:
@@ -197,6 +247,10 @@ def _read_field(
         return _read_cells(field, glyphs.boxes[own], probabilities)
     if own.start == own.stop:
         return [_Reading([])] if field.kind == "given" else []
+    if field.kind == "free":
+        end = _ends(glyphs, own)
+        if cannot_end(glyphs.mark[own][end], probabilities[end]):
+            return []  # which needs no more of the probabilities, see looked_at_next
     height = figure_height(glyphs.boxes[own], probabilities)
     edges = edges_of(glyphs, probabilities, own, height, given=field.kind == "given")
     tokens = best_path(edges, height)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -10,23 +11,34 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["Components", "chains", "find_components", "groups", "label_components", "neighbours"]
-
-_MOST_SHORT_LABELS = 65_000
+__all__ = [
+    "Components",
+    "chains",
+    "find_components",
+    "groups",
+    "label_components",
+    "neighbours",
+    "runs_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Components:
     """The connected components of a mask, background left out.
 
-    labels: uint16 or int32 (h, w), 0 for background, k + 1 for component k.
+    labels: int32 (h, w), 0 for background, k + 1 for component k.
     boxes: int32 (C, 4), left, top, right, bottom, half-open.
     areas: int32 (C,), pixels of ink.
     """
 
-    labels: NDArray[np.uint16] | NDArray[np.int32]
+    labels: NDArray[np.int32]
     boxes: NDArray[np.int32]
     areas: NDArray[np.int32]
+
+    def box(self, at: int) -> tuple[int, int, int, int]:
+        """One component's box."""
+        left, top, right, bottom = self.boxes[at].tolist()
+        return left, top, right, bottom
 
     @property
     def widths(self) -> NDArray[np.int32]:
@@ -53,23 +65,47 @@ def find_components(mask: NDArray[np.uint8]) -> Components:
 
 
 def label_components(
-    mask: NDArray[np.uint8],
-) -> tuple[NDArray[np.uint16] | NDArray[np.int32], NDArray[np.int32]]:
-    """Label the eight-connected components of a mask.
+    mask: NDArray[np.uint8], connectivity: Literal[4, 8] = 8
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Label the connected components of a mask.
 
-    mask: uint8 (h, w), 0 or 255. Returns labels (h, w), 0 for background, and int32 (N + 1, 5)
-    left, top, width, height, area, whose row 0 is the background. Labels are uint16 where
-    their number allows it: their statistics then cost a third.
+    mask: uint8 (h, w), 0 where there is none of them. Returns labels int32 (h, w), 0 for
+    background, and int32 (N + 1, 5) left, top, width, height, area, whose row 0 is the
+    background.
     """
-    # A component has a corner on its top row, so that there are no more of them than corners.
-    inner = mask[1:, 1:]
-    corners = np.count_nonzero((inner > mask[1:, :-1]) & (inner > mask[:-1, 1:]))
-    short = corners + sum(mask.shape) < _MOST_SHORT_LABELS
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(
-        mask, connectivity=8, ltype=cv2.CV_16U if short else cv2.CV_32S
-    )
-    found: NDArray[np.uint16] | NDArray[np.int32] = labels  # type: ignore[assignment]
-    return found, np.asarray(stats, dtype=np.int32)
+    count, found = cv2.connectedComponents(mask, connectivity=connectivity, ltype=cv2.CV_32S)
+    labels = np.asarray(found, dtype=np.int32)
+    return labels, _stats(labels, mask, count)
+
+
+def _stats(labels: NDArray[np.int32], mask: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
+    """int32 (count, 5) of each label, from its runs along the rows.
+
+    There are far fewer runs than pixels: OpenCV, which goes through all of them, takes
+    three times as long.
+    """
+    height, width = mask.shape
+    row, start, end = runs_of(mask)
+    label = labels[row, start]
+    low = np.tile(np.array([width, height]), (count, 1))
+    high = np.zeros((count, 2), np.intp)
+    for side, least, most in ((0, start, end), (1, row, row + 1)):
+        np.minimum.at(low[:, side], label, least)
+        np.maximum.at(high[:, side], label, most)
+    area = np.bincount(label, end - start, count)
+    low[0], high[0], area[0] = 0, (width, height), mask.size - area.sum()
+    return np.column_stack([low, high - low, area]).astype(np.int32)
+
+
+def runs_of(mask: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """intp (3, N): row, start and end (half-open) of every run along the rows, row by row."""
+    height, width = mask.shape
+    # A column of background parts the rows, and one pixel of it comes before all.
+    flat = np.zeros(1 + height * (width + 1), bool)
+    flat[1:].reshape(height, width + 1)[:, :width] = mask > 0
+    turns = np.flatnonzero(flat[1:] != flat[:-1])
+    row, start = np.divmod(turns[0::2], width + 1)
+    return np.stack([row, start, start + turns[1::2] - turns[0::2]])
 
 
 def neighbours(

@@ -1,7 +1,8 @@
 """The stages in order: files in, documents with their numbers out.
 
 ingest -> clean -> segment -> normalize      in worker processes, page by page
-classify                                     here, in batches across pages and documents
+classify                                     here, in batches across pages and documents, what
+                                             looks says needs it
 assemble                                     here, one Document per file, in order
 """
 
@@ -19,8 +20,6 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from digitocr.annotate import annotate
 from digitocr.assemble import assemble, grammar_for
 from digitocr.engines.local import Workers, outcome, usable_cores
@@ -28,6 +27,7 @@ from digitocr.engines.parts import prepared_parts
 from digitocr.errors import DocumentError, InputMissing, UsageError, place
 from digitocr.fingerprint import Fingerprint, fingerprint
 from digitocr.ingest import Source, find_documents
+from digitocr.looks import probabilities_of
 from digitocr.prepare import FAULT, Part
 from digitocr.recipe import AssembleOptions, Recipe, load_recipe
 from digitocr.resources import find_model, find_pipeline
@@ -35,6 +35,7 @@ from digitocr.risk import Bar, Bars, RiskTable
 from digitocr.types import Document, Glyphs, Grammar, ModelId, PageReading, ReadError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from digitocr.classify import Classifier
@@ -235,14 +236,14 @@ class Pipeline:
     def _classify(self, parts: _Batch) -> Iterator[tuple[Source, Part, list[NDArray[np.float32]]]]:
         """Classify the glyphs of several parts at once."""
         pages = [page for _, part in parts for page in part.pages]
-        crops = [np.zeros((0, 28, 28), np.uint8), *(page.crops for page in pages)]
-        probabilities = self.classifier.probabilities(
-            np.concatenate(crops), threads=max(1, usable_cores() // _CORES_A_THREAD)
-        )
-        edges = np.cumsum([len(page.crops) for page in pages])[:-1]
-        by_page = iter(np.split(probabilities, edges) if pages else [])
+        by_page = iter(probabilities_of(pages, self._probabilities))
         for source, part in parts:
             yield source, part, [next(by_page) for _ in part.pages]
+
+    def _probabilities(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Those of some glyphs, while workers need the processor too."""
+        threads = max(1, usable_cores() // _CORES_A_THREAD)
+        return self.classifier.probabilities(crops, threads=threads)
 
     def _document(self, source: Source, own: Iterable[tuple[Source, Part, _Pages]]) -> Document:
         """Join all parts of one document."""

@@ -16,7 +16,7 @@ from digitocr.components import Components, find_components
 from digitocr.recipe import SegmentOptions
 from digitocr.segmenting.atoms import candidates, lean, marks
 from digitocr.segmenting.combs import Comb, find_combs
-from digitocr.segmenting.cuts import CURSIVE, Piece, cut_along, cut_touching
+from digitocr.segmenting.cuts import CURSIVE, Piece, cut_along, cut_touching, may_touch
 from digitocr.segmenting.fields import Content, find_fields
 from digitocr.types import Box, Field, Ink, Segments
 
@@ -101,25 +101,32 @@ def _pieces(parts: Components, content: Content) -> list[Piece]:
     """The pieces of a field's components, from left to right; specks are left out."""
     pieces: list[Piece] = []
     size = np.maximum(parts.widths, parts.heights)[content.members]
-    for member in content.members[size >= _SPECK * content.height]:
-        box = parts.boxes[member]
-        left, top, right, bottom = (int(edge) for edge in box)
-        ink = parts.labels[top:bottom, left:right] == member + 1
+    for member in content.members[size >= _SPECK * content.height].tolist():
+        left, top, right, bottom = box = parts.box(member)
         if content.field.cells:
-            pieces += _cut_at_cells(int(member), box, ink, content.field.cells)
+            ink = parts.labels[top:bottom, left:right] == member + 1
+            pieces += _cut_at_cells(member, box, ink, content.field.cells)
         else:
-            longest = inf if content.field.kind == "given" else CURSIVE
-            cut = cut_touching(int(member), box, ink, content.height, longest)
-            straight = not cut[0].whole and lean(ink)[1]
-            pieces += [Piece(int(member), (left, top, right, bottom))] if straight else cut
+            pieces += _cut_apart(parts, member, box, content)
     return sorted(pieces, key=lambda piece: piece.box[0])
 
 
+def _cut_apart(parts: Components, member: int, box: Box, content: Content) -> list[Piece]:
+    """The component itself, or its parts where several digits may touch in it."""
+    longest = inf if content.field.kind == "given" else CURSIVE
+    if not may_touch(box, content.height, longest):
+        return [Piece(member, box)]
+    left, top, right, bottom = box
+    ink = parts.labels[top:bottom, left:right] == member + 1
+    cut = cut_touching(member, box, ink, content.height)
+    return [Piece(member, box)] if not cut[0].whole and lean(ink)[1] else cut
+
+
 def _cut_at_cells(
-    member: int, box: NDArray[np.int32], ink: NDArray[np.bool_], cells: tuple[Box, ...]
+    member: int, box: Box, ink: NDArray[np.bool_], cells: tuple[Box, ...]
 ) -> list[Piece]:
     """The component itself, or its parts where it reaches well into several cells."""
-    left, top, right, _ = (int(edge) for edge in box)
+    left, top, right, _ = box
     edges = [(a[2] + b[0]) // 2 for a, b in pairwise(cells)]
     least = 0.25 * min(cell[2] - cell[0] for cell in cells)
     columns = [edge - left for edge in edges if left + least < edge < right - least]

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from digitocr.segmenting.atoms import candidates, lean, marks
-from digitocr.segmenting.cuts import Piece, cut_touching
+from digitocr.segmenting.cuts import Piece, cut_touching, may_touch
 
 
 def _ring(picture: NDArray[np.uint8], x: int) -> None:
@@ -17,7 +17,9 @@ def _ring(picture: NDArray[np.uint8], x: int) -> None:
 
 def _cut(picture: NDArray[np.uint8], height: float) -> list[Piece]:
     bottom, right = picture.shape
-    box = np.array([10, 20, 10 + right, 20 + bottom], np.int32)
+    box = (10, 20, 10 + right, 20 + bottom)
+    if not may_touch(box, height):
+        return [Piece(7, box)]
     return cut_touching(7, box, picture > 0, height)
 
 

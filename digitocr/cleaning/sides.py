@@ -9,7 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.cleaning.morphology import Picture, both, closed, dilated, opened, without
+from digitocr.cleaning.morphology import (
+    Picture,
+    both,
+    closed,
+    dilated,
+    opened,
+    stretched,
+    without,
+)
+from digitocr.components import runs_of
 
 __all__ = ["find_sides"]
 
@@ -35,25 +44,16 @@ def find_sides(ridge: Picture, ink: Picture, length: int, across: Picture) -> Pi
         return sides
     # A side at the end of a rule may stand a little outside of it.
     wide = dilated(across, 1, 2 * _FLANK + 1)
-    reach = both(ridge, dilated(wide, 8 * length + 1, 1))
+    reach = both(ridge, stretched(wide, 8 * length + 1))
     # Where a rule passes, a side does not stand out of what is beside it.
     reach |= both(ink, dilated(wide, 2 * _BEND + 1, 1))
     # Breaks are closed but for the ends: a digit may end close to a rule.
     joined = reach | without(closed(reach, 3, 1), dilated(wide, _BEND + 1, 1))
-    runs = _stretches(opened(dilated(joined, 1, 3), length, 1))
+    runs = runs_of(opened(dilated(joined, 1, 3), length, 1)).T
     found = _meeting(runs, dilated(wide, 3, 1), ink, length)
     for row, start, end in found[~_intruding(found)].tolist():
         sides[row, start:end] = 255
     return both(dilated(sides, 1, 3), dilated(joined, 3, 1))
-
-
-def _stretches(runs: Picture) -> Runs:
-    """(N, 3) row, start and end of every run along the rows."""
-    padded = np.zeros((runs.shape[0], runs.shape[1] + 2), bool)
-    padded[:, 1:-1] = runs > 0
-    turns = np.flatnonzero(padded.ravel()[1:] != padded.ravel()[:-1])
-    rows, starts = np.divmod(turns[0::2], padded.shape[1])
-    return np.stack([rows, starts, turns[1::2] % padded.shape[1]], axis=1)
 
 
 def _meeting(runs: Runs, near: Picture, ink: Picture, length: int) -> Runs:

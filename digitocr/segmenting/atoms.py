@@ -7,6 +7,8 @@ shape. Which candidates are digits is not decided here.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +85,7 @@ def lean(ink: NDArray[np.bool_]) -> tuple[float, bool]:
     )
     thick = across - shared**2 / max(along, 1e-9)  # variance of x about the stroke's axis
     straight = height >= 1.2 * width and thick <= _STRAIGHT * height**2
-    return float(np.degrees(np.arctan2(-shared, along))), bool(straight)
+    return math.degrees(math.atan2(-shared, along)), straight
 
 
 def marks(

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.components import label_components
 from digitocr.types import Box
 
 __all__ = ["Regions", "enclosed", "rows_of_cells"]
@@ -53,11 +54,8 @@ def enclosed(lines: NDArray[np.uint8]) -> Regions:
     # The lightest of each square and of the pixels around it: gaps of two pixels close.
     spread = cv2.dilate(lines, np.ones((4, 4), np.uint8), anchor=(1, 1))
     half = spread[::2, ::2]
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(
-        (half == 0).astype(np.uint8), connectivity=4, ltype=cv2.CV_32S
-    )
-    boxes = 2 * _usable(np.asarray(stats, np.int32), half.shape)
-    return Regions(np.asarray(labels, np.int32), boxes)
+    labels, stats = label_components((half == 0).astype(np.uint8), connectivity=4)
+    return Regions(labels, 2 * _usable(stats, half.shape))
 
 
 def _usable(stats: NDArray[np.int32], shape: tuple[int, ...]) -> NDArray[np.int32]:

@@ -31,6 +31,7 @@ _MOST_STROKES = 2.2  # upright strokes in a comb, for each of its bars
 _LEAST_SEEDS = 4  # bars that stand out by themselves
 _SEEN = 0.5  # of a comb's bars that stand out by themselves
 _LEAST_CELLS = 3
+_BLOCK = 512  # bars that are compared with all others at once
 _FAINT = 0.55  # of its height that must be seen of a bar where the comb expects one
 _TOUCH = 10  # parts of a bar's height: so far from its end a rule may run, or it is none of it
 _GOES_ON = 1.2  # the same, of a cell whose outer bar is not seen
@@ -53,7 +54,7 @@ def find_combs(mask: Mask, lines: Mask) -> list[Comb]:
     """The combs of a page. mask, lines: uint8 (h, w), 255 for ink and for ruled lines."""
     ink = np.asarray(cv2.bitwise_or(mask, lines), np.uint8)
     seeds = _bars(ink)
-    rows = [_best_row(seeds, first) for first in range(len(seeds))]
+    rows = [_best_row(seeds, first) for first in _in_company(seeds)]
     combs: list[Comb] = []
     taken = np.zeros(len(seeds), bool)
     for row in sorted(rows, key=len, reverse=True):
@@ -78,6 +79,18 @@ def _bars(ink: Mask) -> NDArray[np.int32]:
     boxes = np.stack([left, top, left + width, top + height], axis=1)[bar]
     ordered: NDArray[np.int32] = boxes[np.argsort(boxes[:, 0], kind="stable")]
     return ordered
+
+
+def _in_company(seeds: NDArray[np.int32]) -> list[int]:
+    """The bars from which on enough others stand about level to make a comb."""
+    company: list[int] = []
+    for start in range(0, len(seeds), _BLOCK):
+        left, top, _, bottom = (edge[:, None] for edge in seeds[start : start + _BLOCK].T)
+        most = _LEVEL * (bottom - top)
+        level = (abs(seeds[:, 1] - top) <= most) & (abs(seeds[:, 3] - bottom) <= most)
+        count = (level & (seeds[:, 0] >= left)).sum(axis=1)
+        company += (start + np.flatnonzero(count >= _LEAST_SEEDS)).tolist()
+    return company
 
 
 def _best_row(seeds: NDArray[np.int32], first: int) -> NDArray[np.intp]:

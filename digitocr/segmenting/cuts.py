@@ -14,7 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CURSIVE", "Piece", "cut_along", "cut_touching"]
+from digitocr.types import Box
+
+__all__ = ["CURSIVE", "Piece", "cut_along", "cut_touching", "may_touch"]
 
 _WIDE = 0.85  # of the figures' height: wider components may hold several digits
 CURSIVE = 4.5  # of the figures' height: wider components are words or signatures
@@ -50,25 +52,24 @@ class Piece:
         return self.mask is None
 
 
-def cut_touching(
-    component: int,
-    box: NDArray[np.int32],
-    ink: NDArray[np.bool_],
-    height: float,
-    longest: float = CURSIVE,
-) -> list[Piece]:
-    """The pieces of a component: itself, or its parts where it may hold several digits.
+def may_touch(box: Box, height: float, longest: float = CURSIVE) -> bool:
+    """Whether a component, by its size, may be several digits that touch.
 
-    box: int32 (4,). ink: bool (h, w), the component's pixels within its box.
-    height: of the line's figures, pixels. longest: a component that is wider, in heights,
-    is no row of digits.
+    box: the component's. height: of the line's figures, pixels. longest: a component that is
+    wider, in heights, is no row of digits.
     """
-    left, top, right, bottom = (int(edge) for edge in box)
+    left, top, right, bottom = box
     wide = _WIDE * height < right - left < longest * height
-    if not wide or bottom - top < _LOW * height:
-        return [Piece(component, (left, top, right, bottom))]
+    return wide and bottom - top >= _LOW * height
+
+
+def cut_touching(component: int, box: Box, ink: NDArray[np.bool_], height: float) -> list[Piece]:
+    """The pieces of a component that may be several digits: itself, or its parts.
+
+    ink: bool (h, w), the component's pixels within its box. height: of the line's figures.
+    """
     seams = _seams(ink, _waists(ink, height), height)
-    return cut_along(component, left, top, ink, seams)
+    return cut_along(component, box[0], box[1], ink, seams)
 
 
 def cut_along(
@@ -156,14 +157,24 @@ def _cheapest(price: NDArray[np.float64], astray: NDArray[np.float64]) -> NDArra
     for row in range(height):
         best = np.minimum(np.minimum(left[row], right[row]) + _BEND, here[row])
         here[row + 1] = best + price[row] + astray
-    at = np.zeros((count, height), np.intp)
-    each, steps = np.arange(count)[:, None], np.array([-1, 0, 1])
-    column = cost[height].argmin(axis=1, keepdims=True)
-    for row in range(height - 1, -1, -1):
-        at[:, row] = column[:, 0] - 1
-        ways = cost[row, each, column + steps] + _BEND * abs(steps)
-        column = column + ways.argmin(axis=1, keepdims=True) - 1
-    return at
+    return np.array([_way_up(rows) for rows in cost.transpose(1, 0, 2).tolist()], np.intp)
+
+
+def _way_up(cost: list[list[float]]) -> list[int]:
+    """The column in each row of the path that ends the cheapest, walls not counted.
+
+    cost: of the best path to each pixel, a row above the picture first.
+    """
+    at = min(range(len(cost[-1])), key=cost[-1].__getitem__)
+    path = []
+    for before in cost[-2::-1]:  # lists are quicker
+        path.append(at - 1)
+        left, here, right = before[at - 1] + _BEND, before[at], before[at + 1] + _BEND
+        if left <= here and left <= right:
+            at -= 1
+        elif right < here:
+            at += 1
+    return path[::-1]
 
 
 def _loops(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
