@@ -348,9 +348,9 @@ def extract(
         _make_folder(quarantine)
     reader = _load(pipeline, model, device, expect, max_error)
     origin = origin_of(find_pipeline(pipeline), reader.models, reader.classifier.device, expect)
-    run.started(origin, len(sources), len(found.skipped))
 
     def told(documents: Iterator[Document]) -> Iterator[Document]:
+        run.started(origin, len(sources), len(found.skipped))
         kept = quarantined(documents, sources, quarantine) if quarantine else documents
         return run.watched(kept, len(sources), max_failed)
 

@@ -164,7 +164,7 @@ class _Notes:
         if not self._table:
             return {"rows": 1, "errors": errors}
         if not self._wide:
-            return {"rows": sum(1 for _ in document.numbers), "errors": errors}
+            return {"rows": len(list(document.numbers)) or 1, "errors": errors}  # one says: none
         pages = pages_of(document)
         fields = dict.fromkeys(number.field for number in document.numbers if number.field)
         new = [name for name in fields if name not in self._fields]

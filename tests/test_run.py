@@ -371,7 +371,7 @@ def test_metrics_tell_that_a_run_was_stopped(tmp_path: Path) -> None:
 
 
 def test_what_a_run_leaves_is_no_document_of_the_next(blank: Path, tmp_path: Path) -> None:
-    """The table, its record and the metrics may lie in the input folder."""
+    """The table, its record, the state and the metrics may lie in the input folder."""
     for _ in range(2):
         done = extract(
             *(tmp_path, "-o", tmp_path / "out.csv", "--log-json"),
@@ -379,4 +379,4 @@ def test_what_a_run_leaves_is_no_document_of_the_next(blank: Path, tmp_path: Pat
         )
         assert done.exit_code == 0
     (started,) = (event for event in events_of(done.stderr) if event["event"] == "started")
-    assert (started["documents"], started["skipped"]) == (1, 3)
+    assert (started["documents"], started["skipped"]) == (1, 4)
