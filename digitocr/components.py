@@ -8,8 +8,6 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 __all__ = [
     "Components",
@@ -137,9 +135,22 @@ def chains(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> N
 
     first, second: int64 (P,), the linked pairs.
     """
-    links = coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
-    _, group = connected_components(links, directed=False)
-    return np.asarray(group, np.int32)
+    # By union and find, each thing led by the first of its group: SciPy has it too, but takes
+    # longer to load than a page to read.
+    leaders = list(range(count))
+    for one, other in zip(first.tolist(), second.tolist(), strict=True):
+        low, high = sorted((_leader(leaders, one), _leader(leaders, other)))
+        leaders[high] = low
+    led = np.array([_leader(leaders, at) for at in range(count)], np.int32)
+    return np.asarray(np.unique(led, return_inverse=True)[1], np.int32)
+
+
+def _leader(leaders: list[int], at: int) -> int:
+    """The one that leads all of a thing's group; the way there is shortened."""
+    while leaders[at] != at:
+        leaders[at] = leaders[leaders[at]]
+        at = leaders[at]
+    return at
 
 
 def groups(group: NDArray[np.integer]) -> list[NDArray[np.int64]]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from digitocr.components import chains, find_components, neighbours
+from digitocr.components import chains, find_components, label_components, neighbours
 
 
 def test_components_are_counted_with_their_boxes_and_areas() -> None:
@@ -53,6 +56,26 @@ def test_chains_group_what_is_linked_directly_or_not() -> None:
     assert group[0] == group[1] == group[2]
     assert group[4] == group[5]
     assert len({int(group[0]), int(group[3]), int(group[4])}) == 3
+
+
+def test_chains_are_numbered_by_their_first_members_as_scipy_does() -> None:
+    random = np.random.default_rng(1)
+    for count in (2, 30, 400):
+        first, second = random.integers(0, count, (2, count // 2))
+        links = coo_array((np.ones(len(first), bool), (first, second)), shape=(count, count))
+        _, expected = connected_components(links, directed=False)
+        assert np.array_equal(chains(count, first, second), expected)
+
+
+def test_a_component_is_measured_as_opencv_measures_it() -> None:
+    random = np.random.default_rng(2)
+    for share in (0.02, 0.3, 0.6, 1.0):
+        mask = (random.random((61, 83)) < share).astype(np.uint8) * np.uint8(255)
+        labels, stats = label_components(mask)
+        _, expected, measured, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+        assert np.array_equal(labels, expected)
+        assert np.array_equal(stats[1:], measured[1:])
+        assert stats[0, 4] == measured[0, 4]
 
 
 def test_no_things_make_no_groups() -> None:

@@ -159,7 +159,7 @@ def test_the_import_is_light() -> None:
 
 
 def test_a_worker_stays_light() -> None:
-    heavy = {"torch", "pandas", "pyarrow", "matplotlib", "click", "ray"}
+    heavy = {"torch", "pandas", "pyarrow", "matplotlib", "click", "ray", "scipy", "skimage"}
     assert not loaded_by("import digitocr.prepare, digitocr.annotate") & heavy
 
 
