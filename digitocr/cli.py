@@ -202,6 +202,8 @@ def extract(
 
     check_format(output, wide=wide)
     part = Shard.parse(shard) if shard else None
+    if part and output == "-":
+        raise UsageError("a shard's part is a file; what goes to -o - cannot be merged")
     found = find_documents(inputs)
     sources = part.own(found.documents) if part else found.documents
     run.skipped([source.file for source in found.skipped])

@@ -81,15 +81,13 @@ def write_part(
 ) -> None:
     """Write a share's documents as ``export.write`` does, and the part's record.
 
-    documents: one for each source of the share, in order. plan: every source of the run.
+    documents: one for each source of the share, in order. out: a file. plan: every source of the run.
     way: name and sha256 of the ``pipeline`` and of the ``model`` it is read with.
 
     A part whose record is missing or older than itself is none: a run that ends between the
-    two, or in the middle, has to be run again. Raises UsageError where ``out`` is standard
-    output or has no known ending, OutputError where one of the two cannot be written.
+    two, or in the middle, has to be run again. Raises UsageError where ``out`` has no known
+    ending, OutputError where one of the two cannot be written.
     """
-    if out == "-":
-        raise UsageError("a shard's part is a file; -o - cannot be merged")
     record = out + RECORD
     head = {
         "digitocr": digitocr.__version__,
