@@ -43,8 +43,8 @@ class Merged:
 def merge(parts: Sequence[Path], out: str) -> Merged:
     """Join the parts of all shards, byte for byte to what an undivided run writes.
 
-    parts: in any order; records among them are passed over. All end as ``out`` does, which
-    may be ``-``.
+    parts: in any order; what lies beside one of them (PART.shard.jsonl, PART.state), as a
+    wildcard names it too, is passed over. All end as ``out`` does, which may be ``-``.
 
     Raises, before anything is written, UsageError where a shard is missing or there twice,
     where parts are of other divisions or other documents, or are not as they were written;
@@ -52,7 +52,8 @@ def merge(parts: Sequence[Path], out: str) -> Merged:
     where ``out`` cannot be written.
     """
     ending = check_format(out)
-    paths = [path for path in parts if not path.name.endswith(RECORD)]
+    beside = tuple(f"{path}." for path in parts)
+    paths = [path for path in parts if not str(path).startswith(beside)]
     for path in paths:
         if check_format(str(path)) != ending or str(path) == "-":
             raise UsageError(f"the part {path} cannot be joined to {out}: both must end alike")

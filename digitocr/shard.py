@@ -81,7 +81,8 @@ def write_part(
 ) -> None:
     """Write a share's documents as ``export.write`` does, and the part's record.
 
-    documents: one for each source of the share, in order. out: a file. plan: every source of the run.
+    documents: one for each source of the share, in order. out: a file.
+    plan: every source of the run.
     way: name and sha256 of the ``pipeline`` and of the ``model`` it is read with.
 
     A part whose record is missing or older than itself is none: a run that ends between the

@@ -144,7 +144,8 @@ def _finished(
                 return batch, pages
         future = readers.submit(_read, batch)
     if len(batch) == 1:
-        return batch, [[ReadError(page.number, _LOST) for page in batch[0][1].pages]]
+        ((_, part),) = batch
+        return batch, [[ReadError(page.number, _LOST) for page in part.pages]]
     alone = [_finished([one], readers.submit(_read, [one]), readers) for one in batch]
     return batch, [pages for _, (pages,) in alone]
 
