@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from digitocr.engines.local import Workers, outcome
-from digitocr.errors import DocumentError
+from digitocr.errors import DocumentError, TimedOut
 from digitocr.ingest import Source
 from digitocr.prepare import Part, failed_page, prepare
 from digitocr.recipe import Recipe
+from digitocr.types import Glyphs
 
 __all__ = ["prepared_parts"]
 
@@ -30,12 +31,14 @@ class _Task:
     """Some pages of one document.
 
     opens: the first part, which learns the page count; count may then be 0.
+    late: the error of the same pages where they took too long before.
     """
 
     source: Source
     first: int
     count: int
     opens: bool
+    late: TimedOut | None = None
     future: Future[Part] | None = field(default=None, repr=False)
 
 
@@ -45,7 +48,8 @@ def prepared_parts(
     """Prepare every page of every source; parts come in the order of sources and pages.
 
     Each source gives at least one part. A part that its worker did not survive, or was too
-    slow with, is tried again page by page, so that it costs no page but the one at fault.
+    slow with, is tried again page by page, so that it costs no page but the one at fault. A
+    page that was too slow alone is not tried again: it has had all the time there is.
     """
     rest = iter(sources)
     queue: deque[_Task] = deque()
@@ -69,7 +73,9 @@ def prepared_parts(
 def _start(task: _Task, recipe: Recipe, workers: Workers) -> None:
     """Hand a task to the workers, once."""
     if task.future is None:
-        seconds = recipe.limits.page_seconds * max(1, task.count)
+        # A whole part gets what one page may take, and seldom needs a second of it: where it does
+        # not suffice, each page gets as much, and one that hangs costs it twice, not five times.
+        seconds = recipe.limits.page_seconds
         task.future = workers.submit(
             prepare, task.source.path, task.first, task.count, recipe, seconds=seconds
         )
@@ -84,6 +90,8 @@ def _finish(task: _Task) -> tuple[Part | None, list[_Task]]:
         return _retry(task, error)
     if not task.opens:
         return part, []
+    if task.late and part.page_count == 1:
+        return replace(part, pages=_lost(0, task.late)), []
     singles = 0 if task.count else min(_PAGES, part.page_count)
     return part, _single(task.source, 0, singles) + [
         _Task(task.source, first, min(_PAGES, part.page_count - first), opens=False)
@@ -98,12 +106,17 @@ def _retry(task: _Task, error: DocumentError) -> tuple[Part | None, list[_Task]]
     """
     if task.opens:
         if task.count:
-            return None, [_Task(task.source, 0, 0, opens=True)]
+            late = error if isinstance(error, TimedOut) else None
+            return None, [_Task(task.source, 0, 0, opens=True, late=late)]
         return Part(error=str(error), transient=error.transient), []
     if task.count > 1:
         return None, _single(task.source, task.first, task.count)
-    page = failed_page(task.first + 1, str(error), transient=error.transient)
-    return Part(pages=(page,)), []
+    return Part(pages=_lost(task.first, error)), []
+
+
+def _lost(index: int, error: DocumentError) -> tuple[Glyphs]:
+    """What stands for a page, from 0, that its worker did not survive or was too slow with."""
+    return (failed_page(index + 1, str(error), transient=error.transient),)
 
 
 def _single(source: Source, first: int, count: int) -> list[_Task]:
