@@ -15,7 +15,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitocr.errors import DamagedFile, DocumentError, EmptyFile, EncryptedFile, TooLarge
+from digitocr.errors import (
+    DamagedFile,
+    DocumentError,
+    EmptyFile,
+    EncryptedFile,
+    TooLarge,
+    UnreadableFile,
+)
 from digitocr.formats.poppler import Poppler
 from digitocr.ingest import open_document
 from digitocr.recipe import IngestOptions
@@ -420,3 +427,13 @@ for source in find_documents([sys.argv[1]]).documents:
         old = name == "mode_YCbCr.tif" and int(PIL.__version__.partition(".")[0]) < 13
         if name.startswith(("mode_", "exif_orient_", "dpi_", "rotate_")) and not old:
             assert outcome == "ok", file
+
+
+@pytest.mark.skipif(not Poppler.is_installed(), reason="poppler is not installed")
+def test_a_folder_for_temporary_files_that_is_not_there_is_not_the_documents_fault(
+    tmp_path, monkeypatch
+):
+    """As in a container whose root cannot be written: another run may read it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
+    with pytest.raises(UnreadableFile, match="TMPDIR"):
+        read(pdf(), tmp_path, IngestOptions(renderer="poppler"))

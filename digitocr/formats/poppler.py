@@ -10,7 +10,7 @@ import numpy as np
 import pdf2image
 from numpy.typing import NDArray
 
-from digitocr.errors import DamagedFile, TooLarge
+from digitocr.errors import DamagedFile, TooLarge, UnreadableFile
 from digitocr.formats.modes import to_uint8
 from digitocr.formats.resolution import credible_dpi, drawing_scale
 from digitocr.recipe import IngestOptions
@@ -22,6 +22,10 @@ Pixels = NDArray[np.uint8]
 _POINTS = 72.0  # per inch
 _SECONDS = 120  # for one page; the pipeline's own limit is usually less
 _DAMAGED = "the PDF is damaged or cut short; print it to a new PDF from a viewer, or scan it again"
+_NO_ROOM = (
+    "there is no room for the temporary file that this PDF needs; name a folder that has some in "
+    "TMPDIR"
+)
 
 
 class Poppler:
@@ -32,12 +36,15 @@ class Poppler:
     """
 
     def __init__(self, data: bytes, options: IngestOptions, strict: bool = False) -> None:
-        """Open the file. Raises DamagedFile, TooLarge."""
+        """Open the file. Raises DamagedFile, TooLarge, UnreadableFile."""
         self._options = options
         self._strict = strict
-        self._file = tempfile.NamedTemporaryFile(suffix=".pdf")  # noqa: SIM115  # closed below
-        self._file.write(data)
-        self._file.flush()
+        try:
+            self._file = tempfile.NamedTemporaryFile(suffix=".pdf")  # noqa: SIM115  # closed below
+            self._file.write(data)
+            self._file.flush()
+        except OSError as error:  # of this machine, not of the document
+            raise UnreadableFile(_NO_ROOM) from error
         self.page_count = int(self._facts()["Pages"])
         if self.page_count > options.max_pages:
             raise TooLarge(
