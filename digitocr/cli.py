@@ -164,8 +164,8 @@ def _reads_pages(command: Callable[..., Any]) -> Callable[..., Any]:
             "--max-error",
             type=click.FloatRange(0, 1, min_open=True, max_open=True),
             metavar="SHARE",
-            help="The share of accepted numbers that may be wrong, as 0.01; the others are for "
-            "review.",
+            help="How many of the numbers marked ok may be wrong, as 0.01; in place of the "
+            "pipeline's confidence, decides what is marked for review.",
         ),
         click.option(
             "--jobs",
@@ -228,7 +228,7 @@ def _measured(command: _Command) -> _Command:
         "--metrics",
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE.prom",
-        help="Write figures of the run for Prometheus' node exporter, also when it fails.",
+        help="Write figures of the run, also of one that fails, for Prometheus' node exporter.",
     )
     @functools.wraps(command)
     def measured(run: Run, output: str, metrics: Path | None, **arguments: Any) -> int:
@@ -272,29 +272,30 @@ def _measured(command: _Command) -> _Command:
 @click.option(
     "--shard",
     metavar="I/N",
-    help="Read the Ith of N shares of the inputs; digitocr merge joins the parts.",
+    help="Read only the Ith of N shares of the files, as 2/4; digitocr merge joins the parts.",
 )
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="Read on this machine, or on the Ray cluster that RAY_ADDRESS names.",
+    help="Read on this machine, or on the Ray cluster that RAY_ADDRESS names (needs "
+    "digitocr[ray]).",
 )
-@click.option("--fresh", is_flag=True, help="Read every document again.")
+@click.option("--fresh", is_flag=True, help="Forget OUT.state, and read every document again.")
 @click.option(
     "--quarantine",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Copy each file that failed there, with its reason.",
+    help="Copy each file that could not be read to DIR, with the reason beside it.",
 )
 @click.option(
     "--max-failed",
     type=click.FloatRange(0, 1),
     default=1.0,
     metavar="SHARE",
-    help="Stop with status 3, and leave the old table, as soon as more than this share "
-    "of all documents found (0 to 1) could not be read.",
+    help="Stop with status 3 as soon as more than this share of all documents, as 0.05, could "
+    "not be read; the table that was there stays.",
 )
 @_reads_pages
 @_running
@@ -446,9 +447,7 @@ def evaluate(
         return _load(pipeline, model, device, expect, max_error)
 
     if truth is None:
-        text = _evaluate_digits(
-            run, path, report, lambda: _load(pipeline, model, device, expect, max_error)
-        )
+        text = _evaluate_digits(run, path, report, load)
     else:
         from digitocr.ingest import find_documents
         from digitocr.score import score_documents
@@ -456,9 +455,7 @@ def evaluate(
         if report:
             raise UsageError("--report draws what is said of digits; leave it out, or --truth")
         found = find_documents([path])
-        documents = _load(pipeline, model, device, expect, max_error).read_sources(
-            found.documents, jobs
-        )
+        documents = load().read_sources(found.documents, jobs)
         scores = score_documents(run.watched(documents, len(found.documents)), truth)
         text = json.dumps(scores, indent=2)
     with writing("-"):
