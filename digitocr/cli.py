@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import signal
@@ -23,7 +22,6 @@ from digitocr.run import Run
 if TYPE_CHECKING:
     from digitocr.ingest import Source
     from digitocr.pipeline import Pipeline
-    from digitocr.resume import Resumption
     from digitocr.training.order import Order
     from digitocr.types import Document
 
@@ -325,63 +323,27 @@ def extract(
     OUT.state: a second run, or one after an interruption, reads what is new or changed. What
     the table was made with stands in OUT.meta.json.
     """
-    from digitocr.export import check_format, write
-    from digitocr.ingest import find_documents
-    from digitocr.quarantine import check_quarantine, quarantined
-    from digitocr.record import origin_of, write_record
-    from digitocr.resources import find_pipeline
-    from digitocr.shard import Shard, write_part
+    from digitocr.extraction import Extraction, run_extraction
 
-    check_format(output, wide=wide)
-    part = Shard.parse(shard) if shard else None
-    if part and output == "-":
-        raise UsageError("a shard's part is a file; what goes to -o - cannot be merged")
-    if fresh and output == "-":
-        raise UsageError("--fresh needs an output file; of standard output nothing is remembered")
-    if quarantine:
-        check_quarantine(quarantine, inputs)
-    found = find_documents(inputs)
-    sources = part.own(found.documents) if part else found.documents
-    run.skipped([source.file for source in found.skipped])
-    if overlay:
-        _make_folder(overlay)
-    if quarantine:
-        _make_folder(quarantine)
-    reader = _load(pipeline, model, device, expect, max_error)
-    origin = origin_of(find_pipeline(pipeline), reader.models, reader.classifier.device, expect)
-
-    def told(documents: Iterator[Document]) -> Iterator[Document]:
-        run.started(origin, len(sources), len(found.skipped))
-        kept = quarantined(documents, sources, quarantine) if quarantine else documents
-        return run.watched(kept, len(sources), max_failed)
-
-    if output == "-":
-        write(told(reader.read_sources(sources, jobs, overlay, engine=engine)), output, wide=wide)
-        return run.finish()
-    with _remembering(output, reader, fresh) as memory, _Patience() as patience:
-        read = reader.read_sources(patience.sources(sources), jobs, overlay, memory, engine=engine)
-        documents = told(patience.documents(read))
-        if part:
-            write_part(documents, output, part, found.documents, reader.way, wide=wide)
-        else:
-            write(documents, output, wide=wide)
-        options = click.get_current_context().params
-        write_record(output, origin, options, run.totals, run.status)
-    return run.finish(memory.kept)
-
-
-@contextlib.contextmanager
-def _remembering(output: str, reader: Pipeline, fresh: bool) -> Iterator[Resumption]:
-    """What is remembered of an output, for this run alone. Raises OutputError, OutputLocked."""
-    from digitocr.lock import locked
-    from digitocr.output import sweep
-    from digitocr.resume import Resumption
-    from digitocr.state import open_state
-
-    with locked(output) as locks:
-        sweep(output)
-        with open_state(output, reader.fingerprint, fresh=fresh, locks=locks) as state:
-            yield Resumption(state, reader.recipe.ingest.max_megabytes)
+    asked = Extraction(
+        inputs=inputs,
+        output=output,
+        wide=wide,
+        overlay=overlay,
+        shard=shard,
+        engine=engine,
+        fresh=fresh,
+        quarantine=quarantine,
+        max_failed=max_failed,
+        pipeline=pipeline,
+        model=model,
+        expect=expect,
+        max_error=max_error,
+        device=device,
+        jobs=jobs,
+        options=click.get_current_context().params,
+    )
+    return run_extraction(asked, run, _Patience)
 
 
 @digitocr_command.command()
@@ -441,10 +403,11 @@ def evaluate(
     the ten each is; how many of them it would refuse as no digit stands beside it, and the
     accuracy where these count as wrong.
     """
+    from digitocr.extraction import load_pipeline
     from digitocr.output import writing
 
     def load() -> Pipeline:
-        return _load(pipeline, model, device, expect, max_error)
+        return load_pipeline(pipeline, model, device, expect, max_error)
 
     if truth is None:
         text = _evaluate_digits(run, path, report, load)
@@ -599,11 +562,12 @@ def _evaluate_digits(
     run: Run, path: Path, report: Path | None, load: Callable[[], Pipeline]
 ) -> str:
     """The scores of digits as JSON, and the report; the model is loaded after cheaper checks."""
+    from digitocr.output import make_folder
     from digitocr.training.evaluate import as_json, read_digits, scores_of
 
     digits = read_digits(path)
     if report:
-        _make_folder(report)
+        make_folder(report)
     shares = load().classifier.probabilities(digits.pictures)
     scores = scores_of(shares, digits.labels, digits.writers)
     if report:
@@ -612,22 +576,3 @@ def _evaluate_digits(
         write_report(digits, shares, scores, report)
         run.note(f"the pictures and the table of mistakes are in {report}")
     return as_json(scores)
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder for results. Raises OutputError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
-
-
-def _load(
-    pipeline: str, model: str, device: str, expect: Path | None, max_error: float | None
-) -> Pipeline:
-    """The pipeline and its model; takes time, so it comes after all cheaper checks."""
-    from digitocr.expected import read_expected
-    from digitocr.pipeline import Pipeline
-
-    expected = None if expect is None else read_expected(expect)
-    return Pipeline.load(pipeline, model, device, expected, max_error)

@@ -18,7 +18,7 @@ from typing import BinaryIO
 
 from digitocr.errors import OutputError
 
-__all__ = ["open_output", "place_of", "sweep", "writing"]
+__all__ = ["make_folder", "open_output", "place_of", "sweep", "writing"]
 
 
 @contextlib.contextmanager
@@ -50,6 +50,14 @@ def open_output(out: str) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):  # and so is a folder that is gone
             draft.unlink()
         raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results. Raises OutputError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"the folder {folder} cannot be made: {error.strerror}") from error
 
 
 def place_of(out: str) -> Path:

@@ -23,6 +23,7 @@ ABOVE = {
     "prepare",
     "annotate",
     "run",
+    "extraction",
     "state",
     "stored",
     "resume",
