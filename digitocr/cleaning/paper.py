@@ -36,7 +36,8 @@ def flatten(grey: NDArray[np.uint8], reach: int, cell: int = _COARSE) -> NDArray
     darker than the brightest paper. Pages with light ink on dark paper are inverted, and
     one that is black all over is a blank one.
 
-    grey: uint8 (h, w). reach: pixels. cell: the side of a cell, in pixels. Returns uint8 (h, w), 255 is paper.
+    grey: uint8 (h, w). reach, cell: pixels, the latter the side of a cell. Returns uint8
+    (h, w), 255 is paper.
     """
     height, width = grey.shape
     coarse = reduced(grey, cell, cell)
