@@ -157,14 +157,14 @@ def draw_sheet(readings: list[Reading], file: Path) -> None:
     for one in (misses[at] for at in chosen):
         scale = min(240 / one.picture.shape[1], 80 / one.picture.shape[0])
         small = cv2.resize(one.picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        tile = np.full((110, 250), 255, np.uint8)
-        tile[25 : 25 + small.shape[0], 5 : 5 + small.shape[1]] = small
+        tile = np.full((110, 250, 3), 255, np.uint8)
+        tile[25 : 25 + small.shape[0], 5 : 5 + small.shape[1]] = small.reshape(*small.shape[:2], -1)
         label = f"{one.truth} read {one.said} {one.confidence:.2f}"
         cv2.putText(tile, label, (5, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.42, 0, 1, cv2.LINE_AA)
         tiles.append(tile)
-    tiles += [np.full((110, 250), 255, np.uint8)] * (-len(tiles) % 5)
+    tiles += [np.full((110, 250, 3), 255, np.uint8)] * (-len(tiles) % 5)
     rows = [np.hstack(tiles[at : at + 5]) for at in range(0, len(tiles), 5)]
-    cv2.imwrite(str(file), np.vstack(rows))
+    cv2.imwrite(str(file), np.vstack(rows)[..., ::-1])
 
 
 def real_amounts(reader: Pipeline) -> list[Reading]:

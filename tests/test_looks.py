@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from digitocr.assemble import assemble
 from digitocr.looks import probabilities_of
-from digitocr.recipe import AssembleOptions
+from digitocr.risk import Bars
 from digitocr.types import Field, Glyphs
 
 Shares = NDArray[np.float32]
@@ -100,9 +100,7 @@ def test_what_is_not_looked_at_changes_no_number(seed: int) -> None:
     random = np.random.default_rng(seed)
     pages = [written(random, lines_by_chance(random)) for _ in range(5)]
     for page, few in zip(pages, probabilities_of(pages, Shown()), strict=True):
-        assert assemble("a", page, few, AssembleOptions()) == assemble(
-            "a", page, Shown()(page.crops), AssembleOptions()
-        )
+        assert assemble("a", page, few, Bars()) == assemble("a", page, Shown()(page.crops), Bars())
 
 
 def test_the_glyphs_of_words_are_hardly_looked_at() -> None:
