@@ -28,6 +28,8 @@ Mask = NDArray[np.uint8]
 
 _MOST_ENLARGED = 2.5
 _REACH = 120  # pixels at working scale; the broadest ink that is no part of the paper
+_OF_FIELD = 0.35  # of the height of a cut-out field; no stroke is as broad
+_FINE_CELL = 3  # pixels; of a cut-out field's paper
 _BROAD_STROKE = 6.0  # pixels; a stroke need not be broader
 _SKETCH_SIDE = 1000  # pixels, about; of the small picture that turn and skew are measured on
 _COARSE_GRAIN = 3.5  # grey levels; JPEG and paper stay below it
@@ -41,7 +43,10 @@ def clean(page: Page, options: CleanOptions) -> Ink:
     """
     scale = _working_scale(page, options)
     grey, reduction = _reduce(to_grey(page.pixels), scale)
-    flat = flatten(grey, reach=round(_REACH * max(1.0, reduction[0] / scale)))
+    if options.cut_out:  # small, and shades that are broader than any stroke are paper
+        flat = flatten(grey, round(_OF_FIELD * len(grey)), _FINE_CELL)
+    else:
+        flat = flatten(grey, round(_REACH * max(1.0, reduction[0] / scale)))
     sketch = _sketch(flat, reduction[0])
     if page.dpi is None:
         least = options.min_side / max(page.pixels.shape[:2])

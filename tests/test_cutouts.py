@@ -108,6 +108,20 @@ def test_figures_that_touch_are_read_like_those_that_do_not(
         assert boxes == sorted(boxes) and all(left < right for left, _, right, _ in boxes)
 
 
+def test_a_shaded_field_is_read_though_its_margin_is_light(
+    reader: Pipeline, paper: ModuleType, tmp_path: Path
+) -> None:
+    small = cv2.resize(
+        number(paper, "48120663"), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA
+    )
+    high, wide, _ = small.shape
+    framed = np.full((high + 18, wide + 10, 3), 215, np.uint8)
+    framed[18:, 10:] = 60 + small // 3
+    Image.fromarray(framed).save(tmp_path / "shaded.png")
+    (value,) = values(reader, tmp_path)
+    assert value.endswith("48120663")  # the margin's edge may look like a one
+
+
 def test_an_empty_picture_is_a_blank_row(reader: Pipeline, tmp_path: Path) -> None:
     Image.new("L", (200, 60), 250).save(tmp_path / "empty.png")
     (document,) = reader.read_all(tmp_path, jobs=1)

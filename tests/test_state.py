@@ -53,7 +53,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Reads each picture as one number; documents are not held back to be read together."""
     path = tmp_path_factory.mktemp("pipeline") / "small.toml"
     shipped = (ROOT / "pipelines" / "number.toml").read_text(encoding="utf-8")
-    path.write_text(shipped + "[model]\nbatch = 1\n", encoding="utf-8")
+    path.write_text(shipped.replace("[model]", "[model]\nbatch = 1"), encoding="utf-8")
     return path
 
 

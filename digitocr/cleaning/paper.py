@@ -28,21 +28,21 @@ def to_grey(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
 
 
-def flatten(grey: NDArray[np.uint8], reach: int) -> NDArray[np.uint8]:
+def flatten(grey: NDArray[np.uint8], reach: int, cell: int = _COARSE) -> NDArray[np.uint8]:
     """The page with its paper brought to 255 by division through the background.
 
-    The background is a grey closing at an eighth of the scale, so that ink of up to
+    The background is a grey closing, cell by cell, so that ink of up to
     ``reach`` pixels is bridged; larger dark areas count as paper unless they are far
     darker than the brightest paper. Pages with light ink on dark paper are inverted, and
     one that is black all over is a blank one.
 
-    grey: uint8 (h, w). reach: pixels. Returns uint8 (h, w), 255 is paper.
+    grey: uint8 (h, w). reach: pixels. cell: the side of a cell, in pixels. Returns uint8 (h, w), 255 is paper.
     """
     height, width = grey.shape
-    coarse = reduced(grey, _COARSE, _COARSE)
+    coarse = reduced(grey, cell, cell)
     if _is_inverted(coarse):
         grey, coarse = inverse(grey), inverse(coarse)
-    side = 2 * max(1, reach // (2 * _COARSE)) + 1
+    side = 2 * max(1, reach // (2 * cell)) + 1
     paper = closed(coarse, side, side)
     bright = float(np.percentile(paper, 90))
     if bright < _BLACK:
