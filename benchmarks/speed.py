@@ -28,7 +28,8 @@ from pages import draw_pages
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
 _DRAWN = 12  # different pages; more are copies of them under other names
-_INNER = ("clean", "segment", "normalize")  # the stages inside ``prepare``
+# The stages inside ``prepare``, by the names of their functions there.
+_INNER = {"clean": "clean", "segment": "segment", "normalize": "normalize", "classify": "looked_at"}
 _PEER_PAGES = 8  # the peer is slow, and its time per page the same on each
 
 
@@ -121,42 +122,47 @@ class _Watched:
         from digitocr.pipeline import Pipeline
 
         self.spent: dict[str, list[float]] = defaultdict(list)
+        self._page: dict[str, float] = defaultdict(float)
+        self._inside: list[float] = []  # seconds of stages within each stage that runs
         self._pipeline = Pipeline.load("default", model, device="cpu")
-        for stage in _INNER:
-            setattr(prepare, stage, self._clocked(stage, getattr(prepare, stage)))
+        classifier = self._pipeline.classifier
+        prepare.bring(classifier.id, classifier.bytes)
+        for stage, name in _INNER.items():
+            setattr(prepare, name, self._clocked(stage, getattr(prepare, name)))
 
     def read(self, path: Path) -> None:
         """Read the first page of a file."""
-        from digitocr.assemble import assemble
         from digitocr.export import write
-        from digitocr.looks import probabilities_of
         from digitocr.prepare import prepare
         from digitocr.types import Document
 
-        recipe, classifier = self._pipeline.recipe, self._pipeline.classifier
-        start = time.perf_counter()
-        (glyphs,) = prepare(path, 0, 1, recipe).pages
-        inner = sum(self.spent[stage][-1] for stage in _INNER)
-        self.spent[f"ingest {path.suffix}"].append(time.perf_counter() - start - inner)
-        classify = functools.partial(classifier.probabilities, threads=1)
-        (probabilities,) = self._clocked("classify", probabilities_of)([glyphs], classify)
-        reading = self._clocked("assemble", assemble)(
-            path.name, glyphs, probabilities, recipe.assemble
+        pipeline = self._pipeline
+        ingest = self._clocked(f"ingest {path.suffix}", prepare)  # and all the stages within
+        (glyphs,) = ingest(path, 0, 1, pipeline.recipe).pages
+        reading = self._clocked("assemble", pipeline.assembled)(
+            path.name, glyphs, glyphs.probabilities
         )
-        document = Document(path.name, "", recipe.name, classifier.id, (reading,))
+        document = Document(path.name, "", pipeline.recipe.name, pipeline.classifier.id, (reading,))
         with tempfile.TemporaryDirectory() as folder:
             self._clocked("export", write)([document], str(Path(folder, "out.csv")))
+        for stage, seconds in self._page.items():
+            self.spent[stage].append(seconds)
+        self._page.clear()
 
     def _clocked(self, stage: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """``call``, with its time added to the stage's."""
+        """``call``, with its time added to the stage's, but for that of stages within."""
 
         @functools.wraps(call)
         def clocked(*args: object) -> Any:
+            self._inside.append(0.0)
             start = time.perf_counter()
             try:
                 return call(*args)
             finally:
-                self.spent[stage].append(time.perf_counter() - start)
+                whole = time.perf_counter() - start
+                self._page[stage] += whole - self._inside.pop()
+                if self._inside:
+                    self._inside[-1] += whole
 
         return clocked
 

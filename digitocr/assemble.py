@@ -45,6 +45,7 @@ from digitocr.types import (
     Grammar,
     Number,
     PageReading,
+    Segments,
     Status,
     StripReading,
 )
@@ -141,7 +142,7 @@ def evidence(glyphs: Glyphs, probabilities: NDArray[np.float32], strip: StripRea
     return Evidence(read, by_lattice(lattice, grammar), lattice.cuts_ink)
 
 
-def looked_at_first(glyphs: Glyphs) -> NDArray[np.bool_]:
+def looked_at_first(glyphs: Glyphs | Segments) -> NDArray[np.bool_]:
     """bool (N,): the candidates that tell of each field whether it may hold a number.
 
     On open paper those are the ones that may end one; elsewhere all.
@@ -153,7 +154,7 @@ def looked_at_first(glyphs: Glyphs) -> NDArray[np.bool_]:
 
 
 def looked_at_next(
-    glyphs: Glyphs, first: NDArray[np.bool_], probabilities: NDArray[np.float32]
+    glyphs: Glyphs | Segments, first: NDArray[np.bool_], probabilities: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
     """bool (N,): the other candidates of the fields that may hold a number.
 
@@ -169,18 +170,18 @@ def looked_at_next(
     return rest
 
 
-def _open_lines(glyphs: Glyphs) -> list[slice]:
+def _open_lines(glyphs: Glyphs | Segments) -> list[slice]:
     """The candidates of each line on open paper, where there are any."""
     fields = zip(glyphs.fields, _candidates(glyphs), strict=True)
     return [own for field, own in fields if field.kind == "free" and own.start < own.stop]
 
 
-def _ends(glyphs: Glyphs, own: slice) -> NDArray[np.bool_]:
+def _ends(glyphs: Glyphs | Segments, own: slice) -> NDArray[np.bool_]:
     """bool (n,): which candidates of a line on open paper may end a number on it."""
     return ends(glyphs.boxes[own], glyphs.span[own] - glyphs.span[own].min())
 
 
-def _candidates(glyphs: Glyphs) -> list[slice]:
+def _candidates(glyphs: Glyphs | Segments) -> list[slice]:
     """The candidates of each field."""
     bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1)).tolist()
     return [slice(start, stop) for start, stop in pairwise(bounds)]

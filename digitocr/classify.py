@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import sys
 import tempfile
 from pathlib import Path
@@ -16,7 +17,7 @@ from digitocr.mnist import NORMALIZATION
 from digitocr.types import CLASSES, NOT_A_DIGIT, ModelId
 from digitocr.weights import Header, Tensors, read_model, risk_in
 
-__all__ = ["Classifier"]
+__all__ = ["Classifier", "arrived"]
 
 _OUTPUTS = NOT_A_DIGIT + 1
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -57,7 +58,18 @@ class Classifier:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels as the bytes of its file, to be loaded for the device that is there."""
-        return _arrived, (self.id, self._path.read_bytes(), self.wanted)
+        return arrived, (self.id, self.bytes, self.wanted)
+
+    @property
+    def bytes(self) -> bytes:
+        """Those of its file. Raises ModelError where it is not the same any more."""
+        try:
+            data = self._path.read_bytes()
+        except OSError as error:
+            raise ModelError(f"the model file {self._path} is not there any more") from error
+        if hashlib.sha256(data).hexdigest() != self.id.sha256:
+            raise ModelError(f"the model {self.id.name} was changed while it was read with")
+        return data
 
     @classmethod
     def load(cls, path: Path, device: str = "auto") -> Classifier:
@@ -96,7 +108,7 @@ class Classifier:
         return result
 
 
-def _arrived(id: ModelId, data: bytes, device: str) -> Classifier:
+def arrived(id: ModelId, data: bytes, device: str) -> Classifier:
     """A classifier that was sent here.
 
     Raises ModelError as ``Classifier.load``, and where the file is not the one it was made of.

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.assemble import looked_at_first, looked_at_next
-from digitocr.types import CLASSES, NOT_A_DIGIT, Glyphs
+from digitocr.types import CLASSES, NOT_A_DIGIT, Glyphs, Segments
 
-__all__ = ["probabilities_of"]
+__all__ = ["looked_at", "probabilities_of"]
 
 _Shares = NDArray[np.float32]
+_Look = NDArray[np.bool_]
 
 
 def probabilities_of(
@@ -27,14 +28,30 @@ def probabilities_of(
 
     What needs no look is taken for no digit. classify: float32 (n, 11) for uint8 (n, 28, 28).
     """
+
+    def of_crops(looks: Sequence[_Look]) -> _Shares:
+        crops = [page.crops[look] for page, look in zip(pages, looks, strict=True)]
+        return classify(np.concatenate([np.zeros((0, 28, 28), np.uint8), *crops]))
+
+    return looked_at(pages, of_crops)
+
+
+def looked_at(
+    pages: Sequence[Glyphs | Segments], classify: Callable[[Sequence[_Look]], _Shares]
+) -> list[_Shares]:
+    """As ``probabilities_of``, for pages whose glyphs need have no pictures yet.
+
+    classify: float32 (n, 11), one page after the other, for a bool (N,) of each page that tells
+    which of its glyphs to look at. It is called twice.
+    """
     looks = [looked_at_first(page) for page in pages]
-    probabilities = [_none(len(page.crops)) for page in pages]
-    _fill(probabilities, pages, looks, classify)
+    probabilities = [_none(len(page.boxes)) for page in pages]
+    _fill(probabilities, looks, classify(looks))
     more = [
         looked_at_next(page, first, known)
         for page, first, known in zip(pages, looks, probabilities, strict=True)
     ]
-    _fill(probabilities, pages, more, classify)
+    _fill(probabilities, more, classify(more))
     return probabilities
 
 
@@ -45,15 +62,8 @@ def _none(count: int) -> _Shares:
     return shares
 
 
-def _fill(
-    probabilities: Sequence[_Shares],
-    pages: Sequence[Glyphs],
-    looks: Sequence[NDArray[np.bool_]],
-    classify: Callable[[NDArray[np.uint8]], _Shares],
-) -> None:
-    """Write those of the glyphs that are looked at, of all pages in one batch."""
-    crops = [page.crops[look] for page, look in zip(pages, looks, strict=True)]
-    shares = classify(np.concatenate([np.zeros((0, 28, 28), np.uint8), *crops]))
-    bounds = np.cumsum([0, *map(len, crops)]).tolist()
+def _fill(probabilities: Sequence[_Shares], looks: Sequence[_Look], shares: _Shares) -> None:
+    """Write those of the glyphs that were looked at, one page after the other."""
+    bounds = np.cumsum([0, *(np.count_nonzero(look) for look in looks)]).tolist()
     for own, look, (start, stop) in zip(probabilities, looks, pairwise(bounds), strict=True):
         own[look] = shares[start:stop]

@@ -46,25 +46,25 @@ Grey = NDArray[Any]  # uint8; OpenCV's types say less
 Mask = NDArray[np.bool_]
 
 
-def normalize(ink: Ink, segments: Segments) -> Grey:
+def normalize(ink: Ink, segments: Segments, chosen: Mask | None = None) -> Grey:
     """The candidates of one page as MNIST pictures.
 
     A candidate keeps the grey ink of its own atoms and of one pixel around them, where
-    neither another atom nor a ruled line runs.
+    neither another atom nor a ruled line runs. chosen: bool (N,), which of them; None for all.
 
-    Returns uint8 (N, 28, 28), 255 is ink, one for each candidate of ``segments``.
+    Returns uint8 (n, 28, 28), 255 is ink, one for each chosen candidate of ``segments``.
     """
-    crops = np.zeros((len(segments.boxes), SIDE, SIDE), np.uint8)
-    if not len(crops):
-        return crops
-    dark = cv2.bitwise_not(ink.grey)
-    nobodys = cv2.bitwise_and(cv2.inRange(segments.labels, 0, 0), cv2.bitwise_not(ink.lines))
-    spans = segments.span.tolist()
-    for crop, box, (start, stop) in zip(crops, segments.boxes.tolist(), spans, strict=True):
-        window = _around(box, dark.shape)
-        mine = cv2.inRange(segments.labels[window], start + 1, stop)
-        fringe = cv2.bitwise_and(cv2.dilate(mine, _SQUARE), nobodys[window])
-        crop[:] = glyph(cv2.bitwise_and(dark[window], cv2.bitwise_or(mine, fringe)))
+    which = slice(None) if chosen is None else chosen
+    boxes, spans = segments.boxes[which].tolist(), segments.span[which].tolist()
+    crops = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
+    for crop, box, (start, stop) in zip(crops, boxes, spans, strict=True):
+        window = _around(box, ink.grey.shape)
+        labels = segments.labels[window]
+        mine = cv2.inRange(labels, start + 1, stop)
+        nobodys = cv2.bitwise_and(cv2.inRange(labels, 0, 0), cv2.bitwise_not(ink.lines[window]))
+        fringe = cv2.bitwise_and(cv2.dilate(mine, _SQUARE), nobodys)
+        dark = cv2.bitwise_not(ink.grey[window])
+        crop[:] = glyph(cv2.bitwise_and(dark, cv2.bitwise_or(mine, fringe)))
     return crops
 
 

@@ -1,8 +1,9 @@
 """The stages in order: files in, documents with their numbers out.
 
 ingest -> clean -> segment -> normalize      in worker processes, page by page
-classify                                     here, in batches across pages and documents, what
-                                             looks says needs it
+classify, what looks says needs it           on the processor: there too
+                                             on graphics cards, and wherever Ray's actors are:
+                                             here, in batches across pages and documents
 assemble                                     here, one Document per file, in order
 """
 
@@ -11,11 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import pickle
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -24,11 +26,12 @@ from digitocr.annotate import annotate
 from digitocr.assemble import assemble, grammar_for
 from digitocr.engines.local import Workers, outcome, usable_cores
 from digitocr.engines.parts import prepared_parts
+from digitocr.engines.worker import Process
 from digitocr.errors import DocumentError, InputMissing, UsageError, place
 from digitocr.fingerprint import Fingerprint, fingerprint
 from digitocr.ingest import Source, find_documents
 from digitocr.looks import probabilities_of
-from digitocr.prepare import FAULT, Part
+from digitocr.prepare import FAULT, Part, bring
 from digitocr.recipe import AssembleOptions, Recipe, load_recipe
 from digitocr.resources import find_model, find_pipeline
 from digitocr.risk import Bar, Bars, RiskTable
@@ -193,7 +196,7 @@ class Pipeline:
         """The processes that work. Raises UsageError where the engine is not installed."""
         megabytes = self.recipe.limits.worker_megabytes
         if engine == "local":
-            return Workers(jobs or usable_cores(), megabytes)
+            return Workers(jobs or usable_cores(), megabytes, self._process())
         try:
             from digitocr.engines.ray import ray_workers
         except ImportError as error:
@@ -201,6 +204,13 @@ class Pipeline:
                 "Ray is not installed; pip install 'digitocr[ray]' brings it"
             ) from error
         return ray_workers(jobs, megabytes, cards=self.classifier.wanted != "cpu")
+
+    def _process(self) -> Callable[[int], Process]:
+        """What begins a worker here; on the processor it classifies, too. Raises ModelError."""
+        if self.classifier.device != "cpu":
+            return Process
+        brought = (self.classifier.id, self.classifier.bytes)
+        return partial(Process, first=pickle.dumps((bring, brought)))
 
     def _draw(self, source: Source, document: Document, stem: Path, workers: Workers) -> None:
         """Write a document's overlays, ``STEM.pN.png``. Raises OutputError."""
@@ -234,11 +244,18 @@ class Pipeline:
         ]
 
     def _classify(self, parts: _Batch) -> Iterator[tuple[Source, Part, list[NDArray[np.float32]]]]:
-        """Classify the glyphs of several parts at once."""
-        pages = [page for _, part in parts for page in part.pages]
-        by_page = iter(probabilities_of(pages, self._probabilities))
+        """Classify the glyphs of several parts at once, where their workers have not."""
+        pages = [page for _, part in parts for page in part.pages if page.probabilities is None]
+        rest = iter(probabilities_of(pages, self._probabilities) if pages else [])
         for source, part in parts:
-            yield source, part, [next(by_page) for _ in part.pages]
+            yield (
+                source,
+                part,
+                [
+                    next(rest) if page.probabilities is None else page.probabilities
+                    for page in part.pages
+                ],
+            )
 
     def _probabilities(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Those of some glyphs, while workers need the processor too."""
@@ -318,13 +335,17 @@ def _bar(risk: float, table: RiskTable, how: str) -> Bar:
 
 
 def _batches(parts: Iterable[tuple[Source, Part]], recipe: Recipe) -> Iterator[_Batch]:
-    """Parts gathered across documents until they hold enough glyphs to classify at once."""
+    """Parts gathered across documents until they hold enough glyphs to classify at once.
+
+    What need not be classified any more waits for nothing.
+    """
     waiting: _Batch = []
     crops = 0
     for source, part in parts:
         waiting.append((source, part))
         crops += sum(len(page.crops) for page in part.pages)
-        if crops >= recipe.model.batch or len(waiting) >= _MOST_WAITING:
+        ready = not crops and all(page.probabilities is not None for page in part.pages)
+        if ready or crops >= recipe.model.batch or len(waiting) >= _MOST_WAITING:
             yield waiting
             waiting, crops = [], 0
     if waiting:

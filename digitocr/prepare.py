@@ -1,36 +1,47 @@
-"""Stages 1 to 4 for some pages of a document: what a worker process does.
+"""Stages 1 to 5 for some pages of a document: what a worker process does.
 
-Nothing here loads torch. What goes wrong with a page or a document comes back as a
+A worker classifies where it was brought a model for it; else that is left to its owner. Nothing
+here loads torch. What goes wrong with a page or a document comes back as a
 sentence, so that one bad page never costs another.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from digitocr.clean import clean
 from digitocr.errors import DocumentError, place
 from digitocr.ingest import OpenDocument, open_document
 from digitocr.lift import lift
+from digitocr.looks import looked_at
+from digitocr.mnist import SIDE
 from digitocr.normalize import normalize
 from digitocr.recipe import Recipe
 from digitocr.segment import segment
-from digitocr.types import Glyphs, Page
+from digitocr.types import NOT_A_DIGIT, Glyphs, Ink, ModelId, Page, Segments
 
-__all__ = ["FAULT", "Part", "failed_page", "prepare", "prepare_page"]
+if TYPE_CHECKING:
+    from digitocr.classify import Classifier
 
+__all__ = ["FAULT", "Part", "bring", "failed_page", "prepare", "prepare_page"]
 
 FAULT = "this failed through a fault in digitocr; please report it"
 _MEMORY = "reading it takes more memory than the pipeline allows"
 _CV_MEMORY = -4  # how OpenCV says that there is none left
+_NO_CROPS = np.zeros((0, SIDE, SIDE), np.uint8)
+
+_brought: list[Classifier] = []  # to this process, if it is to classify
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some pages of a document, ready to be classified.
+    """Some pages of a document, ready to be assembled, or to be classified first.
 
     sha256: of the file, "" where it could not be read. page_count: of the whole document.
     error: why the document cannot be read, "" where it can. transient: that may pass.
@@ -43,6 +54,18 @@ class Part:
     error: str = ""
     faults: tuple[str, ...] = ()
     transient: bool = False
+
+
+def bring(id: ModelId, data: bytes) -> None:
+    """Let this process classify what it prepares, on the processor.
+
+    data: of the model's file. Raises ModelError.
+    """
+    from digitocr.classify import arrived  # loads the runtime
+
+    classifier = arrived(id, data, "cpu")
+    classifier.probabilities(np.zeros((1, SIDE, SIDE), np.uint8), threads=1)  # all it loads
+    _brought[:] = [classifier]
 
 
 def prepare(path: Path, first: int, count: int, recipe: Recipe) -> Part:
@@ -63,10 +86,14 @@ def prepare(path: Path, first: int, count: int, recipe: Recipe) -> Part:
         return Part(error=message, faults=tuple(faults), transient=_may_pass(error))
 
 
-def prepare_page(page: Page, recipe: Recipe) -> Glyphs:
-    """Clean, segment and normalize one page."""
+def prepare_page(page: Page, recipe: Recipe, classifier: Classifier | None = None) -> Glyphs:
+    """Clean, segment and normalize one page, and with a classifier classify it."""
     ink = clean(page, recipe.clean)
     segments = segment(ink, recipe.segment)
+    if classifier is None:
+        crops, probabilities = normalize(ink, segments), None
+    else:
+        crops, probabilities = _NO_CROPS, _classified(ink, segments, classifier)
     return Glyphs(
         number=page.number,
         page_size=ink.page_size,
@@ -80,15 +107,27 @@ def prepare_page(page: Page, recipe: Recipe) -> Glyphs:
         boxes=segments.boxes,
         cuts=segments.cuts,
         mark=segments.mark,
-        crops=normalize(ink, segments),
+        crops=crops,
+        probabilities=probabilities,
         strips=lift(ink, segments) if recipe.model.numbers else (),
     )
+
+
+def _classified(ink: Ink, segments: Segments, classifier: Classifier) -> NDArray[np.float32]:
+    """float32 (N, 11) of a page's candidates; only those that are looked at are normalized."""
+
+    def classify(looks: Sequence[NDArray[np.bool_]]) -> NDArray[np.float32]:
+        (look,) = looks
+        return classifier.probabilities(normalize(ink, segments, look), threads=1)
+
+    (probabilities,) = looked_at([segments], classify)
+    return probabilities
 
 
 def _try_page(document: OpenDocument, index: int, recipe: Recipe, faults: list[str]) -> Glyphs:
     """One page, or what stands for it where it cannot be read."""
     try:
-        return prepare_page(document.page(index), recipe)
+        return prepare_page(document.page(index), recipe, *_brought)
     except Exception as error:
         return failed_page(index + 1, _sentence(error, faults), transient=_may_pass(error))
 
@@ -123,7 +162,8 @@ def failed_page(number: int, message: str, *, transient: bool) -> Glyphs:
         boxes=np.zeros((0, 4), np.int32),
         cuts=np.zeros(0, np.uint8),
         mark=np.zeros(0, np.uint8),
-        crops=np.zeros((0, 28, 28), np.uint8),
+        crops=_NO_CROPS,
+        probabilities=np.zeros((0, NOT_A_DIGIT + 1), np.float32),
         error=message,
         transient=transient,
     )

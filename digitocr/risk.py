@@ -10,8 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy.special import bdtr, betaincinv
-
 __all__ = ["Accepted", "Bar", "Bars", "RiskTable"]
 
 _STEPS = 200  # rows of a table
@@ -32,7 +30,11 @@ class Bar:
     def is_unlike(self, accepted: int, values: int) -> bool:
         """Whether so few of some values are accepted that these are hardly like the measured
         ones, and what was measured tells little of them."""
-        return values > 0 and float(bdtr(accepted, values, self.usual)) < _UNLIKE
+        if not values or not self.usual:
+            return False
+        from scipy.special import bdtr  # takes as long to load as a page to read
+
+        return float(bdtr(accepted, values, self.usual)) < _UNLIKE
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,4 +115,8 @@ class RiskTable:
 
 def _upper(wrong: int, values: int) -> float:
     """The share of wrong values that is hardly exceeded (Clopper and Pearson 1934)."""
-    return 1.0 if wrong == values else float(betaincinv(wrong + 1, values - wrong, _SURE))
+    if wrong == values:
+        return 1.0
+    from scipy.special import betaincinv  # takes as long to load as a page to read
+
+    return float(betaincinv(wrong + 1, values - wrong, _SURE))

@@ -39,9 +39,10 @@ ABOVE = {
     "review",
 }
 IN_WORKERS = (
-    *("prepare", "annotate", "ingest", "clean", "segment", "normalize", "lift"),
+    *("prepare", "annotate", "ingest", "clean", "segment", "normalize", "lift", "looks"),
     "engines.worker",
 )
+ON_CARDS = {"classifying.cuda", "network"}  # loaded where there are graphics cards, not by workers
 
 
 def name_of(path: Path) -> str:
@@ -137,7 +138,7 @@ def test_torch_lives_where_digits_are_classified_and_trained() -> None:
 
 @pytest.mark.parametrize("module", IN_WORKERS)
 def test_nothing_a_worker_reads_with_leads_to_torch_or_pandas(module: str) -> None:
-    for below in {module, *reached(module)}:
+    for below in {module, *reached(module)} - ON_CARDS:
         assert not foreign(below) & {"torch", "torchvision", "pandas", "pyarrow"}, below
 
 
@@ -162,6 +163,18 @@ def test_the_import_is_light() -> None:
 def test_a_worker_stays_light() -> None:
     heavy = {"torch", "pandas", "pyarrow", "matplotlib", "click", "ray", "scipy", "skimage"}
     assert not loaded_by("import digitocr.prepare, digitocr.annotate") & heavy
+
+
+def test_a_worker_that_classifies_stays_light() -> None:
+    heavy = {"torch", "pandas", "pyarrow", "matplotlib", "click", "ray", "scipy", "skimage"}
+    bring = (
+        "from digitocr.classify import Classifier; from digitocr.resources import find_model; "
+        "from digitocr.prepare import bring; "
+        "shipped = Classifier.load(find_model('digits'), 'cpu'); bring(shipped.id, shipped.bytes)"
+    )
+    loaded = loaded_by(bring)
+    assert "onnxruntime" in loaded
+    assert not loaded & heavy
 
 
 def test_export_loads_a_format_when_it_is_asked_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from digitocr.errors import InputMissing, ModelError, PipelineError
 from digitocr.ingest import Source
 from digitocr.prepare import prepare
 from digitocr.recipe import LimitOptions
+from digitocr.resources import find_model
 
 DPI = 150
 ROWS = (("Customer", "590276"), ("Meter", "48120663"), ("Reading", "07351"), ("Bags", "104"))
@@ -297,6 +299,23 @@ def test_pages_of_two_files_are_not_taken_for_one_document(
     assert "changed while it was read" in error.message
     assert error.transient
     assert len(blank.pages) == 1
+
+
+def test_a_page_reads_the_same_wherever_it_is_classified(pipeline, scans) -> None:
+    source = Source(scans / "form.png", "form.png")
+    part = prepare(source.path, 0, 1, pipeline.recipe)
+    assert part.pages[0].probabilities is None  # this process was brought no model
+    (pages,) = pipeline.read_batch([(source, part)])
+    assert tuple(pages) == pipeline.read(source.path).pages
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.write_bytes(b"another")])
+def test_workers_get_the_model_that_was_loaded_or_none(scans, tmp_path, change) -> None:
+    model = Path(shutil.copy(find_model("digits"), tmp_path))
+    pipeline = Pipeline.load(model=str(model), device="cpu")
+    change(model)
+    with pytest.raises(ModelError, match=r"any more|changed"):
+        pipeline.read(scans / "form.png")
 
 
 def limited(pipeline: Pipeline, **limits: object) -> Pipeline:

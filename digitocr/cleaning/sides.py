@@ -90,14 +90,17 @@ def _in_step(runs: Runs) -> NDArray[np.bool_]:
     apart = row[None, :] - row[:, None]
     cell = np.maximum(1, end - start)[:, None]
     beside = _alike(runs, 2) & (np.abs(apart) >= 0.5 * cell) & (np.abs(apart) <= 4 * cell)
-    even = np.zeros(len(runs), bool)
-    steps = np.array([-3, -2, -1, 1, 2, 3])
-    for k in np.flatnonzero(beside.sum(axis=1) >= 3):
-        others = apart[k, beside[k]]
-        expected = steps[None, :] * others[:, None]
-        found = (np.abs(expected[:, :, None] - others) <= 1).any(axis=2)
-        even[k] = found.sum(axis=1).max() >= 3
-    return even
+    at, other = np.nonzero(beside)
+    if not len(at):
+        return np.zeros(len(runs), bool)
+    steps = apart[at, other]
+    far = 3 * int(np.abs(steps).max()) + 1
+    there = np.zeros((len(runs), 2 * far + 1), bool)  # or a pixel beside
+    for off in (-1, 0, 1):
+        there[at, far + steps + off] = True
+    times = np.array([-3, -2, -1, 1, 2, 3])
+    found = there[at[:, None], far + steps[:, None] * times].sum(axis=1)
+    return np.bincount(at, found >= 3, len(runs)) > 0
 
 
 def _intruding(runs: Runs) -> NDArray[np.bool_]:

@@ -32,6 +32,7 @@ from digitocr.engines.worker import serve
 serve(link)
 """
 _TASKS = ("digitocr.prepare", "digitocr.annotate")  # the modules of what workers are asked to do
+NOTHING = pickle.dumps((int, ()))  # to be called first
 _PR_SET_PDEATHSIG = 1  # of Linux' prctl: the signal that follows the end of the owner
 _LEAST_ROOM = 64  # megabytes left for the work itself
 _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one process per core is faster
@@ -40,14 +41,16 @@ _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one process 
 class Process:
     """A worker process as its owner sees it.
 
-    megabytes: the address space it may take.
+    megabytes: the address space it may take. first: a pickled function and its arguments, to be
+    called there before anything else and before the memory is bounded.
     """
 
-    def __init__(self, megabytes: int) -> None:
+    def __init__(self, megabytes: int, first: bytes = NOTHING) -> None:
         self.refusal = (
             f"no worker process can start within {megabytes} MB; raise worker_megabytes "
             "under [limits] in the pipeline file, or free some memory"
         )
+        self._first = first
         self._link, theirs = Pipe()
         self._child: subprocess.Popen[bytes] | None = None
         command = [sys.executable, "-I", f"-Xutf8={sys.flags.utf8_mode}", "-c", _BOOT]
@@ -70,6 +73,7 @@ class Process:
     def ready(self) -> bool:
         """Wait until it can work; False where it ended instead."""
         try:
+            self._link.send_bytes(self._first)
             return bool(self._link.recv())
         except (EOFError, OSError):
             return False
@@ -110,14 +114,14 @@ class _RemoteTraceback(Exception):
 
 def serve(link: Connection) -> None:
     """Be a worker: run the tasks that come until the owner is gone."""
-    _begin(link.recv())
+    _begin(link.recv(), link.recv_bytes())
     link.send(True)
     with contextlib.suppress(EOFError, OSError):
         while True:
             link.send_bytes(_answer(link.recv_bytes()))
 
 
-def _begin(megabytes: int) -> None:
+def _begin(megabytes: int, first: bytes) -> None:
     """Make this process deaf to the owner's signals, ready and bounded.
 
     Raises MemoryError where the limit leaves no room to work.
@@ -127,6 +131,8 @@ def _begin(megabytes: int) -> None:
     _die_with_owner()
     for module in _TASKS:  # now, for later the limit may not let them in
         importlib.import_module(module)
+    function, arguments = pickle.loads(first)
+    function(*arguments)
     import cv2
 
     cv2.setNumThreads(1)
