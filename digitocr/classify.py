@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,10 +57,10 @@ class Classifier:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travels as the bytes of its file, to be loaded for the device that is there."""
-        return arrived, (self.id, self.bytes, self.wanted)
+        return arrived, (self.id, self.file_bytes, self.wanted)
 
     @property
-    def bytes(self) -> bytes:
+    def file_bytes(self) -> bytes:
         """Those of its file. Raises ModelError where it is not the same any more."""
         try:
             data = self._path.read_bytes()
@@ -72,13 +71,14 @@ class Classifier:
         return data
 
     @classmethod
-    def load(cls, path: Path, device: str = "auto") -> Classifier:
+    def load(cls, path: Path, device: str = "auto", data: bytes | None = None) -> Classifier:
         """The model of a file, on ``auto`` (CUDA where there is one), ``cpu`` or ``cuda``.
 
+        data: the file's bytes, where it is elsewhere.
         Raises ModelError where the file is missing, damaged, changed, for another network
         or another normalisation, or where there is no such device.
         """
-        header, tensors, sha256 = read_model(path)
+        header, tensors, sha256 = read_model(path, data)
         if header.normalization != NORMALIZATION:
             raise ModelError(
                 f"the model {path} was made for the normalisation '{header.normalization}', "
@@ -113,10 +113,7 @@ def arrived(id: ModelId, data: bytes, device: str) -> Classifier:
 
     Raises ModelError as ``Classifier.load``, and where the file is not the one it was made of.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{id.name}.safetensors"
-        path.write_bytes(data)
-        classifier = Classifier.load(path, device)
+    classifier = Classifier.load(Path(f"{id.name}.safetensors"), device, data)
     if classifier.id != id:
         raise ModelError(f"the model {id.name} was changed while it was read with")
     return classifier

@@ -209,7 +209,7 @@ class Pipeline:
         """What begins a worker here; on the processor it classifies, too. Raises ModelError."""
         if self.classifier.device != "cpu":
             return Process
-        brought = (self.classifier.id, self.classifier.bytes)
+        brought = (self.classifier.id, self.classifier.file_bytes)
         return partial(Process, first=pickle.dumps((bring, brought)))
 
     def _draw(self, source: Source, document: Document, stem: Path, workers: Workers) -> None:

@@ -6,7 +6,6 @@ written as well; the mean of what they say is right more often than any one of t
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -49,13 +48,13 @@ class Transcriber:
         return _arrived, (self.id, self._path.read_bytes())
 
     @classmethod
-    def load(cls, path: Path) -> Transcriber:
-        """The model of a file.
+    def load(cls, path: Path, data: bytes | None = None) -> Transcriber:
+        """The model of a file. data: its bytes, where it is elsewhere.
 
         Raises ModelError where the file is missing, damaged, changed, or for anything else
         than strips of this version's format and signs.
         """
-        header, tensors, sha256 = read_model(path)
+        header, tensors, sha256 = read_model(path, data)
         if header.normalization != STRIP:
             raise ModelError(f"the model {path} reads '{header.normalization}', not '{STRIP}'")
         if header.classes != SIGNS or header.outputs != len(SIGNS) + 1:
@@ -81,10 +80,7 @@ def _arrived(id: ModelId, data: bytes) -> Transcriber:
 
     Raises ModelError as ``Transcriber.load``, and where the file is not the one it was made of.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{id.name}.safetensors"
-        path.write_bytes(data)
-        transcriber = Transcriber.load(path)
+    transcriber = Transcriber.load(Path(f"{id.name}.safetensors"), data)
     if transcriber.id != id:
         raise ModelError(f"the model {id.name} was changed while it was read with")
     return transcriber

@@ -69,13 +69,14 @@ def write_model(path: Path, header: Header, tensors: Mapping[str, NDArray[Any]])
         raise OutputError(f"the model file {path} cannot be written: {error.strerror}") from error
 
 
-def read_model(path: Path) -> tuple[Header, Tensors, str]:
+def read_model(path: Path, data: bytes | None = None) -> tuple[Header, Tensors, str]:
     """The header, the tensors and the SHA-256 of the file.
 
+    data: its bytes, where they were sent and the file is elsewhere.
     Raises ModelError where the file is missing, cut short, changed, or no model of ours.
     """
     try:
-        data = path.read_bytes()
+        data = path.read_bytes() if data is None else data
         tensors: Tensors = tensors_in_numpy.load(data)
     except OSError as error:
         raise ModelError(f"the model file {path} cannot be read: {error.strerror}") from error
