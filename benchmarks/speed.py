@@ -126,7 +126,7 @@ class _Watched:
         self._inside: list[float] = []  # seconds of stages within each stage that runs
         self._pipeline = Pipeline.load("default", model, device="cpu")
         classifier = self._pipeline.classifier
-        prepare.bring(classifier.id, classifier.bytes)
+        prepare.bring(classifier.id, classifier.file_bytes)
         for stage, name in _INNER.items():
             setattr(prepare, name, self._clocked(stage, getattr(prepare, name)))
 
