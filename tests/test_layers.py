@@ -170,7 +170,8 @@ def test_a_worker_that_classifies_stays_light() -> None:
     bring = (
         "from digitocr.classify import Classifier; from digitocr.resources import find_model; "
         "from digitocr.prepare import bring; "
-        "shipped = Classifier.load(find_model('digits'), 'cpu'); bring(shipped.id, shipped.file_bytes)"
+        "shipped = Classifier.load(find_model('digits'), 'cpu'); "
+        "bring(shipped.id, shipped.file_bytes)"
     )
     loaded = loaded_by(bring)
     assert "onnxruntime" in loaded
