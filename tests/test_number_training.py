@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from digitocr.classify import Classifier
 from digitocr.cli import digitocr_command
@@ -89,6 +91,35 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(order: Order, tmp_p
     )
     assert weights.keys() == others.keys()
     assert all(np.array_equal(weights[name], others[name]) for name in weights)
+
+
+def test_a_training_goes_on_with_a_models_weights(order: Order, tmp_path: Path) -> None:
+    first = tmp_path / "first.safetensors"
+    run_number_training(order, first)
+    assert order.recipe_path is not None
+    order.recipe_path.write_text(f'begin = "{first}"' + RECIPE)
+    again = tmp_path / "again.safetensors"
+    run_number_training(replace(order, epochs=0), again)
+    began, went_on = read_model(first), read_model(again)
+    assert all(np.array_equal(began[1][name], went_on[1][name]) for name in began[1])
+    assert went_on[0].training["began"] == began[2]
+    assert began[2] in again.with_suffix(".md").read_text()
+    order.recipe_path.write_text(f'begin = "{first}"' + RECIPE.replace("conv 4 5", "conv 5 5"))
+    with pytest.raises(PipelineError, match="other layers"):
+        run_number_training(order, again)
+
+
+def test_letters_are_no_source_of_numbers(order: Order, tmp_path: Path) -> None:
+    letters = tmp_path / "letters" / "A"
+    letters.mkdir(parents=True)
+    for at in range(3):
+        picture = np.full((40, 40), 255, np.uint8)
+        picture[5:35, 10 + at : 14 + at] = 0
+        Image.fromarray(picture).save(letters / f"{at}.png")
+    lines: list[str] = []
+    with_letters = replace(order, negatives=(tmp_path / "letters",), epochs=1)
+    run_number_training(with_letters, tmp_path / "few.safetensors", report=lines.append)
+    assert not any("leaving out letters" in line for line in lines)
 
 
 def test_a_mistake_is_told_before_anything_long(order: Order, tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from digitocr.recipe import CleanOptions, ModelOptions, Recipe, SegmentOptions
 from digitocr.strips import FIGURE, HEIGHT, SIGNS, STEP
 from digitocr.training.draw import draw_printed
 from digitocr.training.hands import SHAPES, any_hand, draw
-from digitocr.training.numbers import Hands, any_strip, any_text
+from digitocr.training.numbers import Hands, any_strip
+from digitocr.training.texts import any_text
+from digitocr.training.wear import bent
 from digitocr.types import Page
 
 LAYERS = (
@@ -83,6 +85,29 @@ def test_there_is_room_for_each_sign_of_a_strip() -> None:
         strip, text = any_strip(hands, np.random.default_rng([5, at]))
         repeated = sum(one == other for one, other in itertools.pairwise(text))
         assert strip.shape[1] // STEP >= len(text) + repeated, text
+
+
+def test_a_bent_digit_is_another_of_the_same_size_and_ink(chances: np.random.Generator) -> None:
+    digit = draw(5, any_hand(chances), 40, chances)
+    before = digit.copy()
+    one, other = (bent(digit, 0.0, 1.3, chances) for _ in range(2))
+    assert np.array_equal(digit, before) and (one != other).any()
+    assert one.dtype == np.uint8 and one.shape == (digit.shape[0] + 8, digit.shape[1] + 8)
+    assert 0.8 < one.sum() / digit.sum() < 1.2
+    same = bent(digit, 0.0, 0.0, chances)[4:-4, 4:-4]
+    assert np.array_equal(same, digit)
+
+
+def test_letters_stand_beside_numbers_and_are_no_part_of_their_text() -> None:
+    letters = draw_printed(60, seed=1)  # whatever it holds: it is to be no digit
+    plain, beside = Hands([]), Hands([], letters=letters)
+    pairs = [
+        (any_strip(hands, np.random.default_rng([6, at]))[1] for hands in (plain, beside))
+        for at in range(60)
+    ]
+    assert all(set(text) <= set(SIGNS) for pair in pairs for text in pair)
+    words = [beside.word(np.random.default_rng([6, at])) for at in range(60)]
+    assert all(one.dtype == np.uint8 and one.any() and len(one) <= 60 for one in words)
 
 
 def test_a_source_that_lacks_a_digit_is_refused() -> None:

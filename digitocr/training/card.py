@@ -75,8 +75,15 @@ def _facts(model: Path, header: Header, digest: str) -> str:
             f"- temperature: {header.temperature:.4f}",
             f"- seed {header.training.get('seed')}, {header.training.get('epochs')} epochs, "
             "weights of the last",
+            *_began(header),
         ]
     )
+
+
+def _began(header: Header) -> list[str]:
+    """Whose weights the first ones were, if any's."""
+    began = header.training.get("began")
+    return [f"- first weights: those of the file with SHA-256 `{began}`"] if began else []
 
 
 def _pictures(header: Header) -> str:

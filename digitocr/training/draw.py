@@ -24,7 +24,7 @@ from digitocr.normalize import glyph
 from digitocr.training.data import Samples, samples
 from digitocr.types import NOT_A_DIGIT
 
-__all__ = ["draw_negatives", "draw_printed", "font_files", "spoil"]
+__all__ = ["draw_negatives", "draw_printed", "font_files", "printed_word", "spoil"]
 
 _FONTS = ("DejaVuSans", "DejaVuSerif", "STIXGeneral", "cmr", "cmb", "cmss", "cmtt", "cmti")
 _HERSHEY = (0, 1, 2, 3, 4, 16, 17, 18, 19, 20)  # cv2.FONT_HERSHEY_*, upright and italic
@@ -32,6 +32,8 @@ _LETTERS = [letter for letter in string.ascii_letters if letter not in "OoIlQ"]
 _RARER = "CcGgLqSsZz"  # hands write sixes, nines, fives and twos like them
 _SIGNS = list('#$%&?*+=@(){}<>;:"~^')
 _CURRENCIES = list("$€£¥₹")  # stand right before amounts, where they must not be read along
+_CLEAR = "AaCcDdEeFfGHhJKkLMmNnPpRrTtUuVvWwXxYy"  # no figure looks like any of them
+_BESIDE = ["Rs", "Rs.", "Fr.", "kr", "No.", "US$", "R$", "DM", "*", "**", "#", "kg", "km", "cm"]
 _SHAPES = 9
 
 Bytes = NDArray[Any]  # uint8; OpenCV's types say less
@@ -52,6 +54,18 @@ def draw_negatives(letters: int, shapes: int, seed: int) -> Samples:
     inks = [_text(text, random) for text in texts] + [_shape(random) for _ in range(shapes)]
     pictures = [glyph(_scanned(ink, random)) for ink in inks]
     return samples(pictures, [NOT_A_DIGIT] * len(pictures), source="drawn-negatives")
+
+
+def printed_word(random: np.random.Generator) -> Bytes:
+    """uint8 (h, w), 255 is ink: what is printed beside numbers and is none of their digits: a
+    currency, an abbreviation, a few letters."""
+    kind = random.random()
+    if kind < 0.35:
+        return _text(str(random.choice(_CURRENCIES)), random)
+    if kind < 0.65:
+        return _text(str(random.choice(_BESIDE)), random)
+    letters = random.choice(list(_CLEAR), int(random.integers(1, 5)))
+    return _text("".join(letters), random)
 
 
 def spoil(digits: Samples, pairs: int, halves: int, seed: int) -> Samples:

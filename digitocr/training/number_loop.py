@@ -7,7 +7,7 @@ composed anew in every epoch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,13 +54,25 @@ class NumberLoop:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def start_numbers(recipe: TrainRecipe, seed: int) -> NumberLoop:
-    """A fresh network with its optimiser. Raises PipelineError for layers that cannot be."""
+def start_numbers(
+    recipe: TrainRecipe, seed: int, weights: Mapping[str, NDArray[Any]] | None = None
+) -> NumberLoop:
+    """A network with its optimiser. weights: its first ones, or fresh ones by the seed.
+
+    Raises PipelineError for layers that cannot be, or that the weights are not for.
+    """
     torch.manual_seed(seed)
     try:
         net = build_for_strips(recipe.network.layers, len(SIGNS) + 1)
     except ValueError as error:
         raise PipelineError(f"the recipe '{recipe.name}': {error}") from error
+    if weights is not None:
+        try:
+            net.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+        except RuntimeError as error:
+            raise PipelineError(
+                f"the recipe '{recipe.name}' has other layers than the model it begins with"
+            ) from error
     net = net.to(memory_format=torch.channels_last)
     mean = {name: value.clone() for name, value in net.state_dict().items()}
     optimizer = make_optimizer(recipe.schedule, net.parameters())

@@ -17,7 +17,7 @@ from digitocr.strips import SIGNS, STRIP
 from digitocr.training.card import write_card
 from digitocr.training.checkpoint import State, kept_state, save_state
 from digitocr.training.corpus import Part, parted
-from digitocr.training.data import Samples
+from digitocr.training.data import Samples, joined
 from digitocr.training.loop import Clock
 from digitocr.training.material import read_material
 from digitocr.training.number_loop import NumberLoop, Strip, exact, run_epoch, start_numbers
@@ -29,7 +29,7 @@ from digitocr.training.report import draw_curves
 from digitocr.training.train import checkpoint_of, recipe_of
 from digitocr.transcribe import Transcriber
 from digitocr.types import NOT_A_DIGIT
-from digitocr.weights import Header, read_model, write_model
+from digitocr.weights import Header, Tensors, read_model, write_model
 
 __all__ = ["run_number_training", "weigh"]
 
@@ -50,16 +50,17 @@ def run_number_training(
     recipe = recipe_of(order, "numbers")
     material = read_material(recipe, order.data, order.negatives, order.mnist, report)
     parts = [part for part in parted(material, recipe, order.seed, report) if not part.drawn]
-    hands = Hands(_whole([part.training for part in parts], report))
+    hands = Hands(_whole(_digits_of(parts), report), letters=_letters_of(parts))
     validation = {
         part.training.source: _strips(part.validation, order.seed)
         for part in parts
         if _has_all(part.validation)
     }
     classifier = Classifier.load(find_model(recipe.trust.beside), "cpu")  # before anything long
-    loop = start_numbers(recipe, order.seed)
-    _train(loop, hands, validation, checkpoint_of(output), _mark(loop, parts), report)
-    _write(loop, parts, validation, output)
+    first, began = _first_weights(recipe.begin)
+    loop = start_numbers(recipe, order.seed, first)
+    _train(loop, hands, validation, checkpoint_of(output), _mark(loop, parts, began), report)
+    _write(loop, parts, validation, began, output)
     weigh(output, [part.validation for part in parts], recipe.trust, classifier, report)
     checkpoint_of(output).unlink(missing_ok=True)
     return loop
@@ -80,7 +81,7 @@ def weigh(
     report("weighing both readers by numbers of those who were kept back")
     header, tensors, _ = read_model(model)
     transcriber = Transcriber.load(model)
-    hands = Hands([part for part in kept_back if _has_all(part)])
+    hands = Hands([part for part in kept_back if _has_all(part)], letters=_letters(kept_back))
     fit, counted = (
         cases_of(hands, count, classifier, transcriber, seed)
         for count, seed in ((options.fitted, 1), (options.counted, 2))
@@ -120,13 +121,19 @@ def _train(
 
 
 def _write(
-    loop: NumberLoop, parts: Sequence[Part], validation: dict[str, list[Strip]], output: Path
+    loop: NumberLoop,
+    parts: Sequence[Part],
+    validation: dict[str, list[Strip]],
+    began: str,
+    output: Path,
 ) -> None:
-    """Write the model, its card and its curves. Raises OutputError."""
+    """Write the model, its card and its curves. began: the SHA-256 of the model that the first
+    weights were of, or "". Raises OutputError."""
     last = loop.history[-1] if loop.history else {}
     training = {
         "seed": loop.seed,
         "epochs": loop.epoch,
+        "began": began,
         "data": [_listed(part) for part in parts],
         "scores": {
             name: {"strips": len(strips), "exact": last[name]}
@@ -159,6 +166,33 @@ def _listed(part: Part) -> dict[str, object]:
     }
 
 
+def _first_weights(model: str) -> tuple[Tensors | None, str]:
+    """The weights to begin with and the SHA-256 of their file, for a model's name or file; fresh
+    ones for "". Raises ModelError."""
+    if not model:
+        return None, ""
+    _header, tensors, sha256 = read_model(find_model(model))
+    return tensors, sha256
+
+
+def _digits_of(parts: Sequence[Part]) -> list[Samples]:
+    return [part.training for part in parts if not _no_digits(part.training)]
+
+
+def _letters_of(parts: Sequence[Part]) -> Samples | None:
+    """What is trained on of what is no digit: it stands beside numbers. None without any."""
+    return _letters([part.training for part in parts])
+
+
+def _letters(sources: Sequence[Samples]) -> Samples | None:
+    found = [one for one in sources if _no_digits(one)]
+    return joined(found) if found else None
+
+
+def _no_digits(one: Samples) -> bool:
+    return len(one) > 0 and bool((one.labels == NOT_A_DIGIT).all())
+
+
 def _whole(sources: Sequence[Samples], report: Report) -> list[Samples]:
     """The sources that hold all ten digits: of others no hand can write any number."""
     for source in sources:
@@ -177,9 +211,9 @@ def _strips(digits: Samples, seed: int) -> list[Strip]:
     return [any_strip(hands, np.random.default_rng([seed, 13, at])) for at in range(_VALIDATED)]
 
 
-def _mark(loop: NumberLoop, parts: Sequence[Part]) -> str:
+def _mark(loop: NumberLoop, parts: Sequence[Part], began: str) -> str:
     """A digest of all that the training depends on."""
-    settings = [dataclasses.asdict(loop.recipe), loop.seed, torch.__version__]
+    settings = [dataclasses.asdict(loop.recipe), loop.seed, began, torch.__version__]
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for part in parts:
         digest.update(part.training.pictures.tobytes())

@@ -2,7 +2,8 @@
 
 Amounts, dates and codes, with their separators and strokes, in one hand each: real digits of
 one writer, or digits drawn stroke by stroke (``hands``). They stand apart, touch, overlap or
-are joined, and are then worn as pens, forms and scanners do.
+are joined, some have a word beside them that is not read, and they are then worn as pens, forms
+and scanners do.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from numpy.typing import NDArray
 
 from digitocr.strips import FIGURE, HEIGHT
 from digitocr.training.data import Samples
+from digitocr.training.draw import printed_word
 from digitocr.training.hands import any_hand, draw
+from digitocr.training.texts import any_text
+from digitocr.training.wear import bent, worn
 from digitocr.types import NOT_A_DIGIT
 
-__all__ = ["Hands", "any_number", "any_strip", "any_text"]
+__all__ = ["Hands", "any_number", "any_strip"]
 
 _FINE = 2  # times the size of a strip, at which numbers are composed
 _TALL = _FINE * FIGURE
@@ -29,7 +33,11 @@ _ROWS = _FINE * HEIGHT + _TALL  # of the field they are composed in
 _MIDDLE = _ROWS // 2
 _INK = 100  # grey levels; more is ink that may touch
 _EVEN = 0.5  # of the real hands have their digits brought to one height
+_BENT = 1.3  # pixels, standard deviation at the knots of a real digit
+_TURNED = 4.0  # degrees, of a real hand, and half of it of each digit
 _LIGATURES = 0.2  # of the numbers have strokes from digit to digit
+_SMALL_ZEROS, _RAISED = 0.1, 0.05  # of the numbers have small zeros, or small and raised cents
+_WORDS = 0.1  # of the numbers have a word beside them
 _SPACINGS = ("apart", "close", "touching", "over")
 
 Bytes = NDArray[Any]  # uint8; OpenCV's types say less
@@ -39,9 +47,16 @@ Extent = tuple[int, int, int, int]  # left, right, top, bottom
 class Hands:
     """Where digits come from: real writers, and hands drawn stroke by stroke."""
 
-    def __init__(self, sources: Sequence[Samples], drawn: float = 0.5) -> None:
-        """sources: digits in MNIST format, all ten in each; each source is as likely, whatever
-        its size. drawn: the share of numbers that are drawn stroke by stroke.
+    def __init__(
+        self,
+        sources: Sequence[Samples],
+        drawn: float = 0.5,
+        letters: Samples | None = None,
+    ) -> None:
+        """sources: digits in MNIST format, all ten in each; a source is taken as often as the
+        square root of its size tells: large ones hold more hands, but of one school. drawn: the
+        share of numbers that are drawn stroke by stroke. letters: in MNIST format too; without
+        them the words beside numbers are all printed.
         Raises ValueError for a source that lacks a digit."""
         for source in sources:
             missing = set(range(NOT_A_DIGIT)) - set(source.labels.tolist())
@@ -49,12 +64,27 @@ class Hands:
                 raise ValueError(f"{source.source} has no digit {min(missing)}")
         self._drawn_share = drawn if sources else 1.0
         self._sources = [(one.pictures, list(_by_writer(one))) for one in sources]
+        sizes = np.sqrt([len(one) for one in sources])
+        self._odds = sizes / sizes.sum()
+        self._letters = letters.pictures if letters is not None else np.zeros((0, 28, 28), np.uint8)
 
     def digits(self, text: str, random: Generator) -> list[Bytes]:
         """A picture of each of the digits in one hand: uint8 (h, w), 255 is ink, cut close."""
         if random.random() < self._drawn_share:
             return self._drawn(text, random)
         return self._real(text, random)
+
+    def word(self, random: Generator) -> Bytes:
+        """A few letters, or a sign, about as high as digits: uint8 (h, w), 255 is ink."""
+        if not len(self._letters) or random.random() < 0.5:
+            word = _trim(printed_word(random))
+            by = _TALL * random.uniform(0.5, 1.1) / len(word)
+            size = max(3, round(word.shape[1] * by)), max(3, round(len(word) * by))
+            return np.asarray(cv2.resize(word, size, interpolation=cv2.INTER_AREA))
+        count = int(random.integers(1, 4))
+        letters = self._letters[random.integers(0, len(self._letters), count)]
+        gap = int(random.integers(2, 12))
+        return np.hstack([np.pad(_middle(_trim(one)), ((0, 0), (0, gap))) for one in letters])
 
     def _drawn(self, text: str, random: Generator) -> list[Bytes]:
         hand = any_hand(random)
@@ -69,36 +99,25 @@ class Hands:
         ]
 
     def _real(self, text: str, random: Generator) -> list[Bytes]:
-        pictures, writers = self._sources[int(random.integers(len(self._sources)))]
+        pictures, writers = self._sources[int(random.choice(len(self._sources), p=self._odds))]
         own = writers[int(random.integers(len(writers)))]
+        turn = random.normal(0, _TURNED)
         found = []
         for sign in text:
             places = own[int(sign)]
             while not len(places):  # another lends what this one never wrote
                 places = writers[int(random.integers(len(writers)))][int(sign)]
-            found.append(_enlarged(_trim(pictures[int(random.choice(places))])))
+            digit = _enlarged(_trim(pictures[int(random.choice(places))]))
+            own_turn = turn + random.normal(0, _TURNED / 2)
+            found.append(_trim(bent(digit, own_turn, _BENT, random)))
         return [_evened(one, random) for one in found] if random.random() < _EVEN else found
-
-
-def any_text(random: Generator) -> str:
-    """What may stand in a field: a date, or digits with separators and strokes."""
-    if random.random() < 0.12:
-        return _date(random)
-    digits = _digits(random)
-    grouped = _grouped(digits, random) if len(digits) > 3 and random.random() < 0.4 else digits
-    if random.random() < 0.1:
-        grouped += str(random.choice(list(".,-"))) + f"{int(random.integers(100)):02}"
-    ends = random.choice(["", "-", "=", ".-", "/-", "."], p=[0.68, 0.12, 0.05, 0.06, 0.03, 0.06])
-    begins = str(random.choice(list("-="))) if random.random() < 0.03 else ""
-    return begins + grouped + str(ends)
 
 
 def any_number(hands: Hands, random: Generator) -> tuple[Bytes, str]:
     """A number as it was written, and its text: uint8 (h, w), 255 is ink, cut close; figures
     are about 40 pixels high."""
     text = any_text(random)
-    digits = hands.digits("".join(filter(str.isdigit, text)), random)
-    ink = _composed(text, digits, random)
+    ink = _composed(text, hands, random)
     rows = np.flatnonzero(ink.any(axis=1))
     return ink[rows[0] : rows[-1] + 1], text
 
@@ -106,39 +125,7 @@ def any_number(hands: Hands, random: Generator) -> tuple[Bytes, str]:
 def any_strip(hands: Hands, random: Generator) -> tuple[Bytes, str]:
     """A number as a strip, uint8 (32, w), 255 is ink, worn, and its text."""
     text = any_text(random)
-    digits = hands.digits("".join(filter(str.isdigit, text)), random)
-    return _worn(_composed(text, digits, random), random), text
-
-
-def _date(random: Generator) -> str:
-    separator = str(random.choice(list("/.-"), p=[0.2, 0.4, 0.4]))
-    zeros = "02" if random.random() < 0.5 else ""
-    year = str(random.integers(1950, 2040))[2 * int(random.random() < 0.5) :]
-    parts = [f"{int(random.integers(1, most)):{zeros}}" for most in (32, 13)]
-    parts.append(year)
-    return separator.join(parts[::-1] if random.random() < 0.2 else parts)
-
-
-def _digits(random: Generator) -> str:
-    """Up to nine digits; zeros often stand at the end, and digits are often doubled."""
-    odds = [0.02, 0.05, 0.15, 0.22, 0.23, 0.17, 0.1, 0.04, 0.02]
-    count = int(random.choice(np.arange(1, 10), p=odds))
-    text = "".join(map(str, random.integers(0, 10, count)))
-    if count > 2 and random.random() < 0.3:
-        zeros = int(random.integers(1, count))
-        text = text[:-zeros] + "0" * zeros
-    if count > 2 and random.random() < 0.1:
-        at = int(random.integers(1, count))
-        text = text[:at] + text[at - 1] + text[at + 1 :]
-    return text
-
-
-def _grouped(digits: str, random: Generator) -> str:
-    """With a separator before every three digits from the end."""
-    separator = str(random.choice(list(".,'"), p=[0.5, 0.4, 0.1]))
-    first = (len(digits) - 1) % 3 + 1
-    groups = [digits[at : at + 3] for at in range(first, len(digits), 3)]
-    return separator.join([digits[:first], *groups])
+    return worn(_composed(text, hands, random), _MIDDLE, _FINE, random), text
 
 
 @dataclass(slots=True)
@@ -151,13 +138,55 @@ class _Page:
     pen: int
 
 
-def _composed(text: str, digits: Sequence[Bytes], random: Generator) -> Bytes:
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """A digit to be written. lower: pixels that its middle lies below that of others."""
+
+    ink: Bytes
+    lower: float = 0.0
+
+
+def _composed(text: str, hands: Hands, random: Generator) -> Bytes:
     """The signs one after the other: uint8 (h, w), about 20 rows of figures twice as large."""
-    width = sum(one.shape[1] for one in digits) + 80 * len(text) + 200
+    signs = "".join(filter(str.isdigit, text))
+    figures = _sized(signs, hands.digits(signs, random), random)
+    word = hands.word(random) if random.random() < _WORDS else None
+    before = random.random() < 0.6
+    width = sum(one.ink.shape[1] for one in figures) + 80 * len(text) + 200
+    width += word.shape[1] + 40 if word is not None else 0
     page = _Page(np.zeros((_ROWS, width), np.uint8), 80, [], int(random.integers(2, 7)))
-    spacing = str(random.choice([*_SPACINGS, "mixed"], p=[0.25, 0.2, 0.25, 0.12, 0.18]))
+    if word is not None and before:
+        _write_word(page, word, random)
+    _write(page, text, figures, random)
+    if random.random() < _LIGATURES:
+        _join(page, random)
+    if word is not None and not before:
+        _write_word(page, word, random)
+    columns = np.flatnonzero(page.ink.any(axis=0))
+    return page.ink[:, max(0, columns[0] - 10) : columns[-1] + 11]
+
+
+def _sized(signs: str, digits: Sequence[Bytes], random: Generator) -> list[_Figure]:
+    """The digits as figures: some people write zeros small, or cents small and high."""
+    chance, by = random.random(), random.uniform(0.5, 0.85)
+    if chance < _SMALL_ZEROS:
+        smaller, rises = [sign == "0" for sign in signs], -1
+    elif chance < _SMALL_ZEROS + _RAISED and len(signs) > 3:
+        smaller, rises = [at >= len(signs) - 2 for at in range(len(signs))], 1
+    else:
+        return [_Figure(one) for one in digits]
+    lower = -rises * random.uniform(0.5, 1.1) * (1 - by) * _TALL / 2
+    return [
+        _Figure(_scaled(one, by), lower) if small else _Figure(one)
+        for one, small in zip(digits, smaller, strict=True)
+    ]
+
+
+def _write(page: _Page, text: str, figures: Sequence[_Figure], random: Generator) -> None:
+    """The signs of a number after what stands there."""
+    spacing = str(random.choice([*_SPACINGS, "mixed"], p=[0.22, 0.18, 0.3, 0.12, 0.18]))
     drift = float(random.normal(0, 0.8))
-    left = iter(digits)
+    left = iter(figures)
     for at, sign in enumerate(text):
         if not sign.isdigit():
             _write_mark(page, sign, at == len(text) - 1, random)
@@ -166,16 +195,25 @@ def _composed(text: str, digits: Sequence[Bytes], random: Generator) -> Bytes:
         if at and not text[at - 1].isdigit():
             how = "apart"
         _write_digit(page, next(left), how if at else "", drift * at, random)
-    if random.random() < _LIGATURES:
-        _join(page, random)
-    columns = np.flatnonzero(page.ink.any(axis=0))
-    return page.ink[:, max(0, columns[0] - 10) : columns[-1] + 11]
 
 
-def _write_digit(page: _Page, digit: Bytes, how: str, drift: float, random: Generator) -> None:
+def _write_word(page: _Page, word: Bytes, random: Generator) -> None:
+    """A word after what stands there, and room behind it."""
+    height, width = word.shape
+    middle = _MIDDLE + random.normal(0, 4)
+    top = int(np.clip(middle - height / 2, 0, _ROWS - height))
+    left = page.right + int(random.uniform(6, 24))
+    room = page.ink[top : top + height, left : left + width]
+    np.maximum(room, word, out=room)
+    page.right = left + width + int(random.uniform(6, 24))
+
+
+def _write_digit(page: _Page, figure: _Figure, how: str, drift: float, random: Generator) -> None:
     """A digit after what stands there."""
+    digit = figure.ink
     height, width = digit.shape
-    top = int(np.clip(_MIDDLE - height / 2 + drift + random.normal(0, 1.5), 0, _ROWS - height))
+    middle = _MIDDLE + figure.lower + drift + random.normal(0, 1.5)
+    top = int(np.clip(middle - height / 2, 0, _ROWS - height))
     left = page.right
     if how == "apart":
         left += int(random.uniform(3, 16))
@@ -225,6 +263,8 @@ def _write_mark(page: _Page, sign: str, last: bool, random: Generator) -> None:
         _stroke(page, foot, (int(x + lean * height), int(_MIDDLE - height / 2)), page.pen)
         width = int(lean * height - random.uniform(0, 8))
     else:
+        if last and random.random() < 0.3:  # the pen was not lifted
+            x = page.right - int(random.uniform(0, 6))
         width = int(random.uniform(12, 60) if last else random.uniform(10, 24))
         middle = _MIDDLE + random.normal(0, 4)
         for level in (middle - 5, middle + 5) if sign == "=" else (middle,):
@@ -251,59 +291,6 @@ def _join(page: _Page, random: Generator) -> None:
         )
 
 
-def _worn(ink: Bytes, random: Generator) -> Bytes:
-    """A composed number as a strip: leaning, thick or thin, with dirt, soft or pale."""
-    if random.random() < 0.3:
-        pen = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [int(random.integers(2, 4))] * 2)
-        ink = (cv2.dilate if random.random() < 0.6 else cv2.erode)(ink, pen)
-    strip = _reduced(cv2.GaussianBlur(ink, (0, 0), 0.7), random)
-    for share, change in ((0.15, _ruled), (0.2, _specked), (0.08, _scratched), (0.25, _soft)):
-        if random.random() < share:
-            strip = change(strip, random)
-    gain = random.uniform(0.9, 1.6)
-    return np.asarray(np.clip(strip.astype(np.float32) * gain, 0, 255), np.uint8)
-
-
-def _reduced(ink: Bytes, random: Generator) -> Bytes:
-    """Brought to a strip's height, sheared, and not quite as high or wide as meant."""
-    high = random.uniform(0.72, 1.25) / _FINE
-    wide = high * random.uniform(0.85, 1.2)
-    lean = random.normal(0, 0.12) / _FINE
-    room = abs(lean) * len(ink)
-    down = HEIGHT / 2 + random.normal(0, 1) - high * _MIDDLE
-    onto = np.array([[wide, -lean, max(0.0, lean) * len(ink) + 2], [0, high, down]])
-    size = int(ink.shape[1] * wide + room) + 4, HEIGHT
-    return np.asarray(cv2.warpAffine(ink, onto, size, flags=cv2.INTER_LINEAR))
-
-
-def _ruled(strip: Bytes, random: Generator) -> Bytes:
-    """With a remnant of a rule above or below."""
-    y = int(random.uniform(1, 8) if random.random() < 0.5 else random.uniform(24, 31))
-    begin = int(random.uniform(0, strip.shape[1]))
-    end = int(random.uniform(begin, strip.shape[1])), y + int(random.integers(-1, 2))
-    thick = int(random.integers(1, 3))
-    return np.asarray(cv2.line(strip, (begin, y), end, int(random.uniform(120, 255)), thick))
-
-
-def _specked(strip: Bytes, random: Generator) -> Bytes:
-    for _speck in range(int(random.integers(1, 5))):
-        at = int(random.uniform(0, strip.shape[1])), int(random.uniform(0, HEIGHT))
-        cv2.circle(strip, at, int(random.integers(0, 2)), int(random.uniform(100, 255)), -1)
-    return strip
-
-
-def _scratched(strip: Bytes, random: Generator) -> Bytes:
-    """With fine gaps in the strokes."""
-    for _scratch in range(int(random.integers(1, 4))):
-        x = random.uniform(0, strip.shape[1])
-        cv2.line(strip, (int(x), 0), (int(x + random.normal(0, 30)), HEIGHT), 0, 1)
-    return strip
-
-
-def _soft(strip: Bytes, random: Generator) -> Bytes:
-    return np.asarray(cv2.GaussianBlur(strip, (0, 0), random.uniform(0.3, 0.9)))
-
-
 def _by_writer(digits: Samples) -> Iterator[list[NDArray[np.intp]]]:
     """For each writer the places of each of the ten digits."""
     known = np.flatnonzero(digits.labels < NOT_A_DIGIT)
@@ -322,6 +309,19 @@ def _trim(picture: Bytes) -> Bytes:
 
 def _enlarged(digit: Bytes) -> Bytes:
     return np.asarray(cv2.resize(digit, None, fx=_FINE, fy=_FINE, interpolation=cv2.INTER_CUBIC))
+
+
+def _middle(letter: Bytes) -> Bytes:
+    """A letter of MNIST's format, enlarged, in the middle of rows that hold any."""
+    large = _enlarged(letter)
+    above = (_FINE * 28 - len(large)) // 2
+    return np.pad(large, ((above, _FINE * 28 - len(large) - above), (0, 0)))
+
+
+def _scaled(digit: Bytes, by: float) -> Bytes:
+    height, width = digit.shape
+    size = max(3, round(width * by)), max(8, round(height * by))
+    return np.asarray(cv2.resize(digit, size, interpolation=cv2.INTER_AREA))
 
 
 def _evened(digit: Bytes, random: Generator) -> Bytes:

@@ -121,6 +121,7 @@ class TrainRecipe:
     told_by: str = ""  # of what is trained on all writers: the file of a model, trained with
     # writers kept back, that tells how often numbers are right
     strips: int = 16384  # of numbers: composed for each epoch
+    begin: str = ""  # of numbers: a model of the same layers, whose weights are the first ones
     network: NetworkOptions = field(default_factory=NetworkOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
     augmented: bool = True  # False trains on the digits as they are
