@@ -17,7 +17,7 @@ from digitocr.recipe import CleanOptions, ModelOptions, Recipe, SegmentOptions
 from digitocr.strips import FIGURE, HEIGHT, SIGNS, STEP
 from digitocr.training.draw import draw_printed
 from digitocr.training.hands import SHAPES, any_hand, draw
-from digitocr.training.numbers import Hands, any_strip
+from digitocr.training.numbers import Hands, any_strip, strip_without_number
 from digitocr.training.texts import any_text
 from digitocr.training.wear import bent
 from digitocr.types import Page
@@ -108,6 +108,12 @@ def test_letters_stand_beside_numbers_and_are_no_part_of_their_text() -> None:
     assert all(set(text) <= set(SIGNS) for pair in pairs for text in pair)
     words = [beside.word(np.random.default_rng([6, at])) for at in range(60)]
     assert all(one.dtype == np.uint8 and one.any() and len(one) <= 60 for one in words)
+
+
+def test_words_alone_are_a_strip_without_a_text() -> None:
+    for at in range(30):
+        strip, text = strip_without_number(Hands([]), np.random.default_rng([8, at]))
+        assert strip.dtype == np.uint8 and strip.shape[0] == HEIGHT and strip.any() and not text
 
 
 def test_a_source_that_lacks_a_digit_is_refused() -> None:

@@ -64,7 +64,7 @@ def printed_word(random: np.random.Generator) -> Bytes:
         return _text(str(random.choice(_CURRENCIES)), random)
     if kind < 0.65:
         return _text(str(random.choice(_BESIDE)), random)
-    letters = random.choice(list(_CLEAR), int(random.integers(1, 5)))
+    letters = random.choice(list(_CLEAR), int(random.integers(1, 9)))
     return _text("".join(letters), random)
 
 

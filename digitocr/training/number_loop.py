@@ -21,7 +21,7 @@ from digitocr.errors import PipelineError
 from digitocr.network import StripNet, build_for_strips, fast_bfloat16
 from digitocr.strips import HEIGHT, SIGNS, STEP
 from digitocr.training.loop import Clock
-from digitocr.training.numbers import Hands, any_strip
+from digitocr.training.numbers import Hands, any_strip, strip_without_number
 from digitocr.training.options import TrainRecipe
 from digitocr.training.rules import make_optimizer, rate_at
 
@@ -31,6 +31,7 @@ _NOTHING = len(SIGNS)  # the output for "nothing new"
 _POOL = 16  # batches that are sorted by width together, so that little is filled up
 _STEEPEST = 2.0  # the norm that gradients are cut to
 _AVERAGED = 0.999  # of the weights' running mean, once it has run for long
+_WORDS = 0.05  # of the strips hold no number
 _LOOKED_AT = 64  # strips at once, when they are only read
 
 Bytes = NDArray[Any]  # uint8
@@ -120,10 +121,16 @@ def exact(loop: NumberLoop, strips: Sequence[Strip]) -> float:
 def _pool(hands: Hands, random: np.random.Generator, batch: int) -> list[list[Strip]]:
     """Some batches of strips of like widths, in a random order."""
     strips = sorted(
-        (any_strip(hands, random) for _ in range(_POOL * batch)), key=lambda one: one[0].shape[1]
+        (_any(hands, random) for _ in range(_POOL * batch)), key=lambda one: one[0].shape[1]
     )
     batches = [strips[at : at + batch] for at in range(0, len(strips), batch)]
     return [batches[at] for at in random.permutation(len(batches))]
+
+
+def _any(hands: Hands, random: np.random.Generator) -> Strip:
+    """What may stand in a field: most likely a number."""
+    without = random.random() < _WORDS
+    return strip_without_number(hands, random) if without else any_strip(hands, random)
 
 
 def _step(loop: NumberLoop, strips: Sequence[Strip]) -> float:

@@ -25,7 +25,7 @@ from digitocr.training.texts import any_text
 from digitocr.training.wear import bent, worn
 from digitocr.types import NOT_A_DIGIT
 
-__all__ = ["Hands", "any_number", "any_strip"]
+__all__ = ["Hands", "any_number", "any_strip", "strip_without_number"]
 
 _FINE = 2  # times the size of a strip, at which numbers are composed
 _TALL = _FINE * FIGURE
@@ -126,6 +126,16 @@ def any_strip(hands: Hands, random: Generator) -> tuple[Bytes, str]:
     """A number as a strip, uint8 (32, w), 255 is ink, worn, and its text."""
     text = any_text(random)
     return worn(_composed(text, hands, random), _MIDDLE, _FINE, random), text
+
+
+def strip_without_number(hands: Hands, random: Generator) -> tuple[Bytes, str]:
+    """A strip of words alone, as ``any_strip`` gives one of a number, and its text: none."""
+    words = [hands.word(random) for _ in range(int(random.integers(1, 4)))]
+    width = sum(word.shape[1] + 60 for word in words) + 100
+    page = _Page(np.zeros((_ROWS, width), np.uint8), 20, [], 1)
+    for word in words:
+        _write_word(page, word, random)
+    return worn(page.ink, _MIDDLE, _FINE, random), ""
 
 
 @dataclass(slots=True)
