@@ -65,6 +65,7 @@ def test_a_training_leaves_a_model_that_reads_and_its_card(order: Order, tmp_pat
     assert set(training["trust"]) == {"strip", "lattice", "cut", "least"}
     assert transcriber.risk.rows[-1][1] == 30
     assert training["beside"] == Classifier.load(SHIPPED, "cpu").id.sha256
+    assert training["weighed_by"] == ["mnist"]
     card = (tmp_path / "few.md").read_text()
     assert "## Risk" in card and "strips of 32 rows" in card
     assert (tmp_path / "few-report" / "curves.png").is_file()
@@ -107,6 +108,24 @@ def test_a_training_goes_on_with_a_models_weights(order: Order, tmp_path: Path) 
     order.recipe_path.write_text(f'begin = "{first}"' + RECIPE.replace("conv 4 5", "conv 5 5"))
     with pytest.raises(PipelineError, match="other layers"):
         run_number_training(order, again)
+
+
+def test_other_digits_than_those_kept_back_may_tell_how_far_to_trust(
+    order: Order, tmp_path: Path
+) -> None:
+    assert order.recipe_path is not None and order.mnist is not None
+    (tmp_path / "unseen").symlink_to(order.mnist)
+    named = RECIPE.replace("[trust]", '[trust]\ndigits = "unseen"')
+    order.recipe_path.write_text(f'root = "{tmp_path}"' + named)
+    model = tmp_path / "few.safetensors"
+    run_number_training(replace(order, epochs=1), model)
+    assert Transcriber.load(model).header.training["weighed_by"] == ["unseen"]
+    assert "digits of unseen" in model.with_suffix(".md").read_text()
+    (tmp_path / "unseen").unlink()
+    lines: list[str] = []
+    run_number_training(replace(order, epochs=1), model, report=lines.append)
+    assert any("no folder" in line for line in lines)
+    assert Transcriber.load(model).header.training["weighed_by"] == ["mnist"]
 
 
 def test_letters_are_no_source_of_numbers(order: Order, tmp_path: Path) -> None:

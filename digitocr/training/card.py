@@ -119,7 +119,7 @@ def _risk(header: Header) -> list[str]:
         return []
     _confidence, values, wrong = table.rows[-1]
     rows = [
-        f"{values:,} numbers were composed of digits of those who were kept back; {wrong:,} were "
+        f"{values:,} numbers were composed of digits of {_unseen(header)}; {wrong:,} were "
         "read wrongly. Of the surest, as many as `--max-error` accepts:",
         "",
         "| error accepted | from confidence | of these numbers | wrong | at most, nine in ten |",
@@ -143,6 +143,12 @@ def _risk(header: Header) -> list[str]:
             f"no less than {trust['least']:.1f}.",
         ]
     return ["## Risk", "\n".join(rows)]
+
+
+def _unseen(header: Header) -> str:
+    """Whose digits told the risk."""
+    sources = header.training.get("weighed_by") or ["those who were kept back"]
+    return " and ".join(f"`{one}`" if "/" in one else one for one in sources)
 
 
 def _parent(parent: Mapping[str, Any]) -> str:

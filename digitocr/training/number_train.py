@@ -17,13 +17,13 @@ from digitocr.strips import SIGNS, STRIP
 from digitocr.training.card import write_card
 from digitocr.training.checkpoint import State, kept_state, save_state
 from digitocr.training.corpus import Part, parted
-from digitocr.training.data import Samples, joined
+from digitocr.training.data import Samples, joined, read_path
 from digitocr.training.loop import Clock
 from digitocr.training.material import read_material
 from digitocr.training.number_loop import NumberLoop, Strip, exact, run_epoch, start_numbers
 from digitocr.training.number_trust import cases_of, fitted, risk_of
 from digitocr.training.numbers import Hands, any_strip
-from digitocr.training.options import TrustOptions
+from digitocr.training.options import TrainRecipe, TrustOptions
 from digitocr.training.order import Order
 from digitocr.training.report import draw_curves
 from digitocr.training.train import checkpoint_of, recipe_of
@@ -56,39 +56,42 @@ def run_number_training(
         for part in parts
         if _has_all(part.validation)
     }
+    told_by = _told_by(recipe, parts, report)
     classifier = Classifier.load(find_model(recipe.trust.beside), "cpu")  # before anything long
     first, began = _first_weights(recipe.begin)
     loop = start_numbers(recipe, order.seed, first)
     _train(loop, hands, validation, checkpoint_of(output), _mark(loop, parts, began), report)
     _write(loop, parts, validation, began, output)
-    weigh(output, [part.validation for part in parts], recipe.trust, classifier, report)
+    weigh(output, told_by, recipe.trust, classifier, report)
     checkpoint_of(output).unlink(missing_ok=True)
     return loop
 
 
 def weigh(
     model: Path,
-    kept_back: Sequence[Samples],
+    unseen: Sequence[Samples],
     options: TrustOptions,
     classifier: Classifier,
     report: Report,
 ) -> None:
     """Find out how far a model and a classifier beside it are to be trusted; write it down.
 
-    kept_back: digits that neither was trained on. The model's header gets ``trust`` and
-    ``risk``, its card what they say.
+    unseen: digits that neither was trained on, letters among them. The model's header gets
+    ``trust``, ``risk`` and where they come from, its card what they say.
     """
-    report("weighing both readers by numbers of those who were kept back")
+    sources = [one.source for one in unseen if _has_all(one)]
+    report(f"weighing both readers by numbers of {' and '.join(sources)}")
     header, tensors, _ = read_model(model)
     transcriber = Transcriber.load(model)
-    hands = Hands([part for part in kept_back if _has_all(part)], letters=_letters(kept_back))
+    hands = Hands([part for part in unseen if _has_all(part)], letters=_letters(unseen))
     fit, counted = (
         cases_of(hands, count, classifier, transcriber, seed)
         for count, seed in ((options.fitted, 1), (options.counted, 2))
     )
     trust = fitted(fit)
     found = {"trust": dataclasses.asdict(trust), "risk": risk_of(counted, trust).header}
-    training = header.training | found | {"beside": classifier.id.sha256}
+    origin = {"beside": classifier.id.sha256, "weighed_by": sources}
+    training = header.training | found | origin
     header = dataclasses.replace(header, training=training)
     write_model(model, header, tensors)
     write_card(model, header)
@@ -164,6 +167,19 @@ def _listed(part: Part) -> dict[str, object]:
         "times": part.times,
         "validated": len(part.validation),
     }
+
+
+def _told_by(recipe: TrainRecipe, parts: Sequence[Part], report: Report) -> list[Samples]:
+    """What tells how far the readers are to be trusted: digits, and letters beside them."""
+    kept_back = [part.validation for part in parts]
+    if not recipe.trust.digits:
+        return kept_back
+    folder = Path(recipe.root) / recipe.trust.digits
+    if not folder.is_dir():
+        report(f"there is no folder {folder}: both readers are weighed by what is kept back")
+        return kept_back
+    digits = dataclasses.replace(read_path(folder), source=recipe.trust.digits)
+    return [digits, *(one for one in kept_back if _no_digits(one))]
 
 
 def _first_weights(model: str) -> tuple[Tensors | None, str]:

@@ -97,9 +97,10 @@ class FinetuneOptions:
 class TrustOptions:
     """Of a model for whole numbers: how it is weighed against the digits beside it."""
 
-    beside: str = "digits"  # the model that reads them; best one that was not trained on the
-    # writers that are kept back either
-    fitted: int = 1200  # numbers, composed of the digits of those, that the weights are fitted to
+    beside: str = "digits"  # the model that reads them
+    digits: str = ""  # below the root: digits that neither was trained on; those that the recipe
+    # keeps back where empty, which the other must not have seen either
+    fitted: int = 1200  # numbers, composed of those digits, that the weights are fitted to
     counted: int = 4000  # others, of which is counted how many are read rightly
 
 
