@@ -2,7 +2,7 @@
 
     python benchmarks/speed.py [--pages 48] [--jobs 2]
 
-Prints one table. Everything is measured in this one run, one program after the other, on
+Prints a few tables. Everything is measured in this one run, one program after the other, on
 pages that ``pages.py`` draws; the ratio is what carries over to another machine.
 """
 
@@ -79,22 +79,28 @@ def _whole_program(drawn: Path, many: Path, options: argparse.Namespace) -> floa
     """Print and return the pages per second of ``digitocr extract``, start and end included."""
     out = many.parent / "out.csv"
     command = [sys.executable, "-m", "digitocr", "extract", "-q", "--fresh", "--device", "cpu"]
-    command += ["--model", options.model, "--jobs", str(options.jobs), "-o", str(out)]
-    one = timed([*command, str(_pages(drawn)[0])])
-    timed([*command, str(drawn)])
+    command += ["--model", options.model, "-o", str(out)]
+    timed([*command, "--jobs", str(options.jobs), str(drawn)])
     truth, read = read_table(drawn / "truth.csv", "value"), read_table(out, "text")
-    whole = timed([*command, str(many)])
-    rate = options.pages / whole.seconds
-    steady = (options.pages - 1) / (whole.seconds - one.seconds)
     shares = " | ".join(f"{share:.2%}" for share in digits_right(truth, read))
-    print(f"{options.pages} A4 pages of 300 dpi, about 120 digits each, {options.jobs} processes\n")
-    print("| program | pages per second | digits right | numbers right | peak memory | ratio |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, speed in (("whole run", rate), ("without its start", steady)):
-        print(f"| digitocr extract, {name} | {speed:.2f} | {shares} | {whole.megabytes:.0f} MB "
-              f"| {speed / rate:.3f} |")  # fmt: skip
+    print(f"{options.pages} A4 pages of 300 dpi, about 120 digits each\n")
+    print("| digitocr extract | pages per second | digits right | numbers right | peak memory "
+          "| ratio |")  # fmt: skip
+    print("|---|---:|---:|---:|---:|---:|", flush=True)
+    rates = []
+    for jobs in (options.jobs, 1):
+        one = timed([*command, "--jobs", str(jobs), str(_pages(drawn)[0])])
+        whole = timed([*command, "--jobs", str(jobs), str(many)])
+        rates += [options.pages / whole.seconds]
+        rates += [(options.pages - 1) / (whole.seconds - one.seconds)]
+        for name, speed in zip(("whole run", "without its start"), rates[-2:], strict=True):
+            print(f"| --jobs {jobs}, {name} | {speed:.2f} | {shares} | {whole.megabytes:.0f} MB "
+                  f"| {speed / rates[0]:.3f} |", flush=True)  # fmt: skip
+    rate, steady, _, alone = rates
     rows, wanted = (sum(map(len, table.values())) for table in (read, truth))
-    print(f"\n{rows} rows for {wanted} numbers; one page alone takes {one.seconds:.1f} s.")
+    print(f"\n{options.jobs} processes read {steady / alone:.2f} times as fast as one. "
+          f"{rows} rows for {wanted} numbers; "
+          f"one page alone takes {one.seconds:.1f} s.")  # fmt: skip
     return rate
 
 
