@@ -77,15 +77,21 @@ def _family(pid: int) -> list[int]:
 
 
 def _megabytes(pids: Sequence[int]) -> float:
-    """Their memory, what they share counted once for each sharer's part (Pss)."""
-    total = 0
+    """Their memory: what is each one's own, and the files of that which has most of them mapped.
+
+    All have the same libraries mapped, so they count once. Not by Pss, in which they count the
+    less the more programs beside these use them.
+    """
+    own, files = 0, 0
     for pid in pids:
         try:
             text = Path(f"/proc/{pid}/smaps_rollup").read_text()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-    return total / 1024
+        sizes = {line.split(":")[0]: int(line.split()[1]) for line in text.splitlines()[1:]}
+        own += sizes["Anonymous"]
+        files = max(files, sizes["Rss"] - sizes["Anonymous"])
+    return (own + files) / 1024
 
 
 def read_table(path: Path, column: str) -> dict[str, list[str]]:

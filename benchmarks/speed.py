@@ -2,7 +2,7 @@
 
     python benchmarks/speed.py [--pages 48] [--jobs 2]
 
-Prints one table. Everything is measured in this one run, one program after the other, on
+Prints a few tables. Everything is measured in this one run, one program after the other, on
 pages that ``pages.py`` draws; the ratio is what carries over to another machine.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib
 import os
 import re
 import shutil
@@ -28,8 +29,14 @@ from pages import draw_pages
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
 _DRAWN = 12  # different pages; more are copies of them under other names
-# The stages inside ``prepare``, by the names of their functions there.
-_INNER = {"clean": "clean", "segment": "segment", "normalize": "normalize", "classify": "looked_at"}
+# The stages inside ``prepare``, by the modules that call them and their names there.
+_INNER = {
+    "clean": ("prepare", "clean"),
+    "segment": ("prepare", "segment"),
+    "normalize": ("prepare", "normalize"),
+    "classify": ("prepare", "looked_at"),
+    "assemble": ("reader", "assemble"),
+}
 _PEER_PAGES = 8  # the peer is slow, and its time per page the same on each
 
 
@@ -72,22 +79,28 @@ def _whole_program(drawn: Path, many: Path, options: argparse.Namespace) -> floa
     """Print and return the pages per second of ``digitocr extract``, start and end included."""
     out = many.parent / "out.csv"
     command = [sys.executable, "-m", "digitocr", "extract", "-q", "--fresh", "--device", "cpu"]
-    command += ["--model", options.model, "--jobs", str(options.jobs), "-o", str(out)]
-    one = timed([*command, str(_pages(drawn)[0])])
-    timed([*command, str(drawn)])
+    command += ["--model", options.model, "-o", str(out)]
+    timed([*command, "--jobs", str(options.jobs), str(drawn)])
     truth, read = read_table(drawn / "truth.csv", "value"), read_table(out, "text")
-    whole = timed([*command, str(many)])
-    rate = options.pages / whole.seconds
-    steady = (options.pages - 1) / (whole.seconds - one.seconds)
     shares = " | ".join(f"{share:.2%}" for share in digits_right(truth, read))
-    print(f"{options.pages} A4 pages of 300 dpi, about 120 digits each, {options.jobs} processes\n")
-    print("| program | pages per second | digits right | numbers right | peak memory | ratio |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, speed in (("whole run", rate), ("without its start", steady)):
-        print(f"| digitocr extract, {name} | {speed:.2f} | {shares} | {whole.megabytes:.0f} MB "
-              f"| {speed / rate:.3f} |")  # fmt: skip
+    print(f"{options.pages} A4 pages of 300 dpi, about 120 digits each\n")
+    print("| digitocr extract | pages per second | digits right | numbers right | peak memory "
+          "| ratio |")  # fmt: skip
+    print("|---|---:|---:|---:|---:|---:|", flush=True)
+    rates = []
+    for jobs in (options.jobs, 1):
+        one = timed([*command, "--jobs", str(jobs), str(_pages(drawn)[0])])
+        whole = timed([*command, "--jobs", str(jobs), str(many)])
+        rates += [options.pages / whole.seconds]
+        rates += [(options.pages - 1) / (whole.seconds - one.seconds)]
+        for name, speed in zip(("whole run", "without its start"), rates[-2:], strict=True):
+            print(f"| --jobs {jobs}, {name} | {speed:.2f} | {shares} | {whole.megabytes:.0f} MB "
+                  f"| {speed / rates[0]:.3f} |", flush=True)  # fmt: skip
+    rate, steady, _, alone = rates
     rows, wanted = (sum(map(len, table.values())) for table in (read, truth))
-    print(f"\n{rows} rows for {wanted} numbers; one page alone takes {one.seconds:.1f} s.")
+    print(f"\n{options.jobs} processes read {steady / alone:.2f} times as fast as one. "
+          f"{rows} rows for {wanted} numbers; "
+          f"one page alone takes {one.seconds:.1f} s.")  # fmt: skip
     return rate
 
 
@@ -118,31 +131,29 @@ class _Watched:
     """Reads pages with a clock on each stage. spent: by stage, the seconds of each page."""
 
     def __init__(self, model: str) -> None:
-        from digitocr import prepare
         from digitocr.pipeline import Pipeline
+        from digitocr.prepare import bring
 
         self.spent: dict[str, list[float]] = defaultdict(list)
         self._page: dict[str, float] = defaultdict(float)
         self._inside: list[float] = []  # seconds of stages within each stage that runs
         self._pipeline = Pipeline.load("default", model, device="cpu")
-        classifier = self._pipeline.classifier
-        prepare.bring(classifier.id, classifier.file_bytes)
-        for stage, name in _INNER.items():
-            setattr(prepare, name, self._clocked(stage, getattr(prepare, name)))
+        bring(*self._pipeline.brought)
+        for stage, (caller, name) in _INNER.items():
+            module = importlib.import_module(f"digitocr.{caller}")
+            setattr(module, name, self._clocked(stage, getattr(module, name)))
 
     def read(self, path: Path) -> None:
         """Read the first page of a file."""
         from digitocr.export import write
+        from digitocr.ingest import Source
         from digitocr.prepare import prepare
         from digitocr.types import Document
 
         pipeline = self._pipeline
         ingest = self._clocked(f"ingest {path.suffix}", prepare)  # and all the stages within
-        (glyphs,) = ingest(path, 0, 1, pipeline.recipe).pages
-        reading = self._clocked("assemble", pipeline.assembled)(
-            path.name, glyphs, glyphs.probabilities
-        )
-        document = Document(path.name, "", pipeline.recipe.name, pipeline.classifier.id, (reading,))
+        read = ingest(Source(path, path.name), 0, 1, pipeline.recipe).read
+        document = Document(path.name, "", pipeline.recipe.name, pipeline.classifier.id, read)
         with tempfile.TemporaryDirectory() as folder:
             self._clocked("export", write)([document], str(Path(folder, "out.csv")))
         for stage, seconds in self._page.items():

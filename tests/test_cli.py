@@ -22,6 +22,7 @@ from PIL import Image
 
 import digitocr
 from digitocr.cli import digitocr_command
+from digitocr.pipeline import Pipeline
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLES = ROOT / "sample_docs"
@@ -420,17 +421,21 @@ def test_overlays_of_files_of_one_name_stand_side_by_side(blank: Path, tmp_path:
 # Faults of our own: 1
 
 
+class Saboteur:
+    """A transcriber that fails as our own code might; it travels to workers."""
+
+    def transcribe(self, strips: object) -> None:
+        raise KeyError(str(6 * 7) + "00")
+
+
 def test_a_fault_of_our_own_costs_its_page_and_ends_with_1(monkeypatch, blank, tmp_path) -> None:
     secret = str(6 * 7) + "00"
-
-    def saboteur(*_: object) -> None:
-        raise KeyError(secret)
-
-    monkeypatch.setattr("digitocr.pipeline.assemble", saboteur)
+    model, data, _, *rest = Pipeline.load(device="cpu").brought
+    monkeypatch.setattr(Pipeline, "brought", (model, data, Saboteur(), *rest))
     out = tmp_path / "out.csv"
     done = invoke("extract", blank, "-o", out)
     assert done.exit_code == 1
-    assert "saboteur" in done.stderr
+    assert "transcribe" in done.stderr
     assert "KeyError" in done.stderr
     assert secret not in done.stderr
     (row,) = table(out)

@@ -1,4 +1,4 @@
-"""A page that hangs costs its own time limit, as seldom as can be."""
+"""A page that hangs costs its own time limit, as seldom as can be, and no other's time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -13,7 +14,9 @@ import pytest
 from digitocr.engines.local import Workers
 from digitocr.engines.parts import prepared_parts
 from digitocr.ingest import Source
+from digitocr.prepare import Part, failed_page
 from digitocr.recipe import LimitOptions, Recipe
+from digitocr.types import ReadError
 
 SECONDS = 1.5
 LEVELS = 12  # each draws the next ten times: nobody lives to see the end
@@ -74,3 +77,41 @@ def test_a_page_that_hangs_is_not_tried_again_once_it_was_alone(
     assert [glyphs.number for glyphs in read] == list(range(1, pages + 1))
     assert ["too long" in glyphs.error for glyphs in read] == [True] + [False] * (pages - 1)
     assert all(part.sha256 and not part.error for _, part in parts[:1])
+
+
+class Idle(Workers):
+    """One worker that has done all tasks at once, but for the first; that takes a while."""
+
+    def __init__(self, part: Part) -> None:
+        self.jobs = 1
+        self.asked_meanwhile = 0
+        self._part = part
+        self._slow: Future[Any] | None = None
+
+    def submit(
+        self, function: Callable[..., Any], *arguments: Any, seconds: float | None = None
+    ) -> Future[Any]:
+        future: Future[Any] = Future()
+        if self._slow is None:
+            self._slow = future
+            Timer(0.3, future.set_result, [self._part]).start()
+        else:
+            future.set_result(self._part)
+            self.asked_meanwhile += not self._slow.done()
+        return future
+
+
+PREPARED = Part(page_count=1, pages=(failed_page(1, "", transient=False),))
+READ = Part(page_count=1, read=(ReadError(1, ""),))
+
+
+@pytest.mark.parametrize(("part", "meanwhile"), [(READ, 99), (PREPARED, 3)])
+def test_no_worker_waits_for_a_slow_document_where_readings_are_kept(
+    part: Part, meanwhile: int
+) -> None:
+    """But glyphs to be classified, which are large, do not pile up."""
+    sources = [Source(Path(name), name) for name in map(str, range(100))]
+    workers = Idle(part)
+    parts = list(prepared_parts(sources, Recipe(), workers))
+    assert [source for source, _ in parts] == sources
+    assert workers.asked_meanwhile == meanwhile

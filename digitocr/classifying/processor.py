@@ -1,4 +1,7 @@
-"""Shares on the processor, by ONNX Runtime."""
+"""Shares on the processor, by ONNX Runtime.
+
+It is loaded when the first are asked for: who has workers read with a model never needs it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,9 @@ import contextlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,32 +20,12 @@ from digitocr.classifying.graph import network_graph, strip_graph
 from digitocr.mnist import SIDE
 from digitocr.weights import Header, Tensors
 
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """Drop what is written to standard error, by C++ too."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is none
-        yield
-        return
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-# From 1.29 on it tells its maker over the network that it was used, unless it finds this.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-with _hushed():  # it warns of screens that are no graphics cards, past every setting
+if TYPE_CHECKING:
     import onnxruntime
 
 __all__ = ["Processor", "StripProcessor"]
 
-_BATCH = 16  # pictures; more gain nothing, and the last batch is filled up
+_BATCH = 4  # pictures; of more, what flows does not fit the cache, and the last batch is filled up
 
 
 class Processor:
@@ -51,8 +36,13 @@ class Processor:
 
     def __init__(self, header: Header, tensors: Tensors) -> None:
         self._outputs = header.outputs
-        graph = network_graph(header.layers, header.outputs, tensors, header.temperature, _BATCH)
-        self._session = _session(graph)
+        self._graph = network_graph(
+            header.layers, header.outputs, tensors, header.temperature, _BATCH
+        )
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        return _session(self._graph)
 
     def shares(self, crops: NDArray[np.uint8], threads: int | None) -> NDArray[np.float32]:
         """float32 (N, outputs) for uint8 (N, 28, 28); the same for any number of threads."""
@@ -63,6 +53,7 @@ class Processor:
 
         starts = range(0, len(crops), _BATCH)
         count = threads or _usable_cores()
+        _ = self._session  # one for all threads
         if count == 1:
             for start in starts:
                 fill(start)
@@ -90,7 +81,11 @@ class StripProcessor:
     """
 
     def __init__(self, header: Header, tensors: Tensors) -> None:
-        self._session = _session(strip_graph(header.layers, header.outputs, tensors))
+        self._graph = strip_graph(header.layers, header.outputs, tensors)
+
+    @cached_property
+    def _session(self) -> onnxruntime.InferenceSession:
+        return _session(self._graph)
 
     def shares(self, strip: NDArray[np.uint8]) -> NDArray[np.float32]:
         """float32 (outputs, T), logarithms, for uint8 (32, W): each strip by itself, so that
@@ -100,9 +95,31 @@ class StripProcessor:
 
 
 def _session(graph: bytes) -> onnxruntime.InferenceSession:
+    # From 1.29 on it tells its maker over the network that it was used, unless it finds this.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    with _hushed():  # it warns of screens that are no graphics cards, past every setting
+        import onnxruntime
+
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1  # threads share the batches, not one batch
     return onnxruntime.InferenceSession(graph, settings, providers=["CPUExecutionProvider"])
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Drop what is written to standard error, by C++ too."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # there is none
+        yield
+        return
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _usable_cores() -> int:

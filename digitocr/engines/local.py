@@ -26,7 +26,7 @@ __all__ = ["Worker", "Workers", "outcome", "usable_cores"]
 
 _Batch = TypeVar("_Batch")
 _Result = TypeVar("_Result")
-_TASKS = 500  # of one process, which is then replaced, so that no leak adds up
+_TASKS = 2000  # of one process, which is then replaced, so that no leak adds up
 _STARTS = 2  # failures to start a process, one after the other, that end the run
 
 

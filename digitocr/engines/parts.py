@@ -2,14 +2,15 @@
 
 How many pages a document has is known once its first part is back; the rest is queued
 right behind it, ahead of the documents that follow. Only a window of parts is under way
-at any time, so that memory does not grow with the batch.
+at any time, so that memory does not grow with the batch. Parts that are done and read wait
+outside of it while one before them takes long, so that meanwhile no worker does.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -23,7 +24,8 @@ from digitocr.types import Glyphs
 __all__ = ["prepared_parts"]
 
 _PAGES = 4  # of one part: large enough to open a file seldom, small enough to share out
-_WINDOW = 4  # parts under way for each worker
+_WINDOW = 4  # parts under way for each worker, or done and still to be classified
+_AHEAD = 128  # parts for each worker with those that are read and wait for their turn
 
 
 @dataclass(slots=True)
@@ -53,16 +55,16 @@ def prepared_parts(
     """
     rest = iter(sources)
     queue: deque[_Task] = deque()
-    window = _WINDOW * workers.jobs
     while True:
-        queue.extend(
-            _Task(source, 0, _PAGES, opens=True)
-            for source in islice(rest, max(0, window - len(queue)))
-        )
+        # Looked up first: what is done from then on ends the wait, for it makes room.
+        under_way = [task.future for task in queue if task.future and not task.future.done()]
+        if _start_some(queue, rest, recipe, workers):
+            continue
         if not queue:
             return
-        for task in islice(queue, window):
-            _start(task, recipe, workers)
+        if queue[0].future in under_way:
+            wait(under_way, return_when=FIRST_COMPLETED)
+            continue
         task = queue.popleft()
         part, more = _finish(task)
         queue.extendleft(reversed(more))
@@ -70,15 +72,49 @@ def prepared_parts(
             yield task.source, part
 
 
+def _start_some(
+    queue: deque[_Task], rest: Iterator[Source], recipe: Recipe, workers: Workers
+) -> bool:
+    """Hand to the workers as many tasks as there is room for, the first of the queue always.
+
+    Returns whether there were any.
+    """
+    window, most = _WINDOW * workers.jobs, _AHEAD * workers.jobs
+    slow = queue and queue[0].future is not None and not queue[0].future.done()
+    room = window - sum(map(_takes_room if slow else _is_begun, queue))
+    queued = sum(not _is_begun(task) for task in queue)
+    new = islice(rest, max(0, min(room - queued, most - len(queue))))
+    queue.extend(_Task(source, 0, _PAGES, opens=True) for source in new)
+    started = False
+    for at, task in enumerate(islice(queue, most)):
+        if task.future is None and (room > 0 or at < window):
+            _start(task, recipe, workers)
+            room -= 1
+            started = True
+    return started
+
+
+def _takes_room(task: _Task) -> bool:
+    """Whether a task is under way, or done with glyphs that wait to be classified."""
+    future = task.future
+    if future is None or not future.done():
+        return future is not None
+    return future.exception() is None and bool(future.result().pages)
+
+
+def _is_begun(task: _Task) -> bool:
+    """Whether the workers have been given a task."""
+    return task.future is not None
+
+
 def _start(task: _Task, recipe: Recipe, workers: Workers) -> None:
-    """Hand a task to the workers, once."""
-    if task.future is None:
-        # A whole part gets what one page may take, and seldom needs a second of it: where it does
-        # not suffice, each page gets as much, and one that hangs costs it twice, not five times.
-        seconds = recipe.limits.page_seconds
-        task.future = workers.submit(
-            prepare, task.source.path, task.first, task.count, recipe, seconds=seconds
-        )
+    """Hand a task to the workers."""
+    # A whole part gets what one page may take, and seldom needs a second of it: where it does
+    # not suffice, each page gets as much, and one that hangs costs it twice, not five times.
+    seconds = recipe.limits.page_seconds
+    task.future = workers.submit(
+        prepare, task.source, task.first, task.count, recipe, seconds=seconds
+    )
 
 
 def _finish(task: _Task) -> tuple[Part | None, list[_Task]]:
