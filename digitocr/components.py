@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Components",
+    "boxes_of",
     "chains",
     "find_components",
     "groups",
     "label_components",
     "neighbours",
+    "pixels_of",
     "runs_of",
 ]
 
@@ -27,16 +29,19 @@ class Components:
     labels: int32 (h, w), 0 for background, k + 1 for component k.
     boxes: int32 (C, 4), left, top, right, bottom, half-open.
     areas: int32 (C,), pixels of ink.
+    runs: intp (4, N), row, start, end (half-open) and component of every run along the rows.
     """
 
     labels: NDArray[np.int32]
     boxes: NDArray[np.int32]
     areas: NDArray[np.int32]
+    runs: NDArray[np.intp]
 
-    def box(self, at: int) -> tuple[int, int, int, int]:
-        """One component's box."""
+    def ink(self, at: int) -> NDArray[np.bool_]:
+        """bool (h, w): one component's pixels within its box."""
         left, top, right, bottom = self.boxes[at].tolist()
-        return left, top, right, bottom
+        own: NDArray[np.bool_] = self.labels[top:bottom, left:right] == at + 1
+        return own
 
     @property
     def widths(self) -> NDArray[np.int32]:
@@ -56,10 +61,11 @@ class Components:
 
 def find_components(mask: NDArray[np.uint8]) -> Components:
     """Label the 8-connected components of a uint8 (h, w) mask, 255 where there is ink."""
-    labels, stats = label_components(mask)
-    left, top, width, height, area = stats[1:].T
-    boxes = np.stack([left, top, left + width, top + height], axis=1)
-    return Components(labels, boxes, area)
+    count, labels = _labelled(mask, 8)
+    runs = _runs(labels, mask)
+    own = runs - np.array([[0], [0], [0], [1]])
+    areas = np.bincount(own[3], runs[2] - runs[1], count - 1).astype(np.int32)
+    return Components(labels, boxes_of(own, count - 1), areas, own)
 
 
 def label_components(
@@ -71,28 +77,47 @@ def label_components(
     background, and int32 (N + 1, 5) left, top, width, height, area, whose row 0 is the
     background.
     """
+    count, labels = _labelled(mask, connectivity)
+    runs = _runs(labels, mask)
+    stats = np.zeros((count, 5), np.int32)
+    stats[:, :4] = boxes_of(runs, count)
+    stats[:, 4] = np.bincount(runs[3], runs[2] - runs[1], count)
+    stats[0, :2], stats[0, 2:4] = 0, mask.shape[::-1]
+    stats[0, 4] = mask.size - stats[1:, 4].sum()
+    stats[:, 2:4] -= stats[:, :2]
+    return labels, stats
+
+
+def _labelled(mask: NDArray[np.uint8], connectivity: int) -> tuple[int, NDArray[np.int32]]:
+    """How many labels there are, 0 among them, and where, int32 (h, w)."""
     count, found = cv2.connectedComponents(mask, connectivity=connectivity, ltype=cv2.CV_32S)
-    labels = np.asarray(found, dtype=np.int32)
-    return labels, _stats(labels, mask, count)
+    return count, np.asarray(found, dtype=np.int32)
 
 
-def _stats(labels: NDArray[np.int32], mask: NDArray[np.uint8], count: int) -> NDArray[np.int32]:
-    """int32 (count, 5) of each label, from its runs along the rows.
+def _runs(labels: NDArray[np.int32], mask: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """intp (4, N): row, start, end and label of every run along the rows, row by row.
 
     There are far fewer runs than pixels: OpenCV, which goes through all of them, takes
-    three times as long.
+    three times as long to measure labels.
     """
-    height, width = mask.shape
-    row, start, end = runs_of(mask)
-    label = labels[row, start]
-    low = np.tile(np.array([width, height]), (count, 1))
-    high = np.zeros((count, 2), np.intp)
-    for side, least, most in ((0, start, end), (1, row, row + 1)):
-        np.minimum.at(low[:, side], label, least)
-        np.maximum.at(high[:, side], label, most)
-    area = np.bincount(label, end - start, count)
-    low[0], high[0], area[0] = 0, (width, height), mask.size - area.sum()
-    return np.column_stack([low, high - low, area]).astype(np.int32)
+    runs = runs_of(mask)
+    return np.concatenate([runs, labels[runs[0], runs[1]][None]])
+
+
+def boxes_of(runs: NDArray[np.intp], count: int) -> NDArray[np.int32]:
+    """int32 (count, 4): left, top, right and bottom of what runs along the rows make up.
+
+    runs: intp (4, N), row, start, end and number of what each is part of. Of what has no run
+    the box is of no sense.
+    """
+    row, start, end, part = runs
+    boxes = np.zeros((4, count), np.intp)
+    boxes[:2] = np.iinfo(np.int32).max
+    for at, least in ((0, start), (1, row)):
+        np.minimum.at(boxes[at], part, least)
+    for at, most in ((2, end), (3, row + 1)):
+        np.maximum.at(boxes[at], part, most)
+    return np.ascontiguousarray(boxes.T, np.int32)
 
 
 def runs_of(mask: NDArray[np.uint8]) -> NDArray[np.intp]:
@@ -104,6 +129,19 @@ def runs_of(mask: NDArray[np.uint8]) -> NDArray[np.intp]:
     turns = np.flatnonzero(flat[1:] != flat[:-1])
     row, start = np.divmod(turns[0::2], width + 1)
     return np.stack([row, start, start + turns[1::2] - turns[0::2]])
+
+
+def pixels_of(runs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """intp (K, M): the runs' pixels, each as a run of one.
+
+    runs: intp (K, N), row, start, end and whatever else there is of each.
+    """
+    lengths = runs[2] - runs[1]
+    pixels = np.repeat(runs, lengths, axis=1)
+    begins = np.cumsum(lengths) - lengths
+    pixels[1] += np.arange(pixels.shape[1]) - np.repeat(begins, lengths)
+    pixels[2] = pixels[1] + 1
+    return pixels
 
 
 def neighbours(

@@ -8,15 +8,13 @@ lattice to find out; the uncut component stays a candidate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.types import Box
+from digitocr.components import Components
 
-__all__ = ["CURSIVE", "Piece", "cut_along", "cut_touching", "may_touch"]
+__all__ = ["CURSIVE", "Seams", "find_seams", "may_touch"]
 
 _WIDE = 0.85  # of the figures' height: wider components may hold several digits
 CURSIVE = 4.5  # of the figures' height: wider components are words or signatures
@@ -34,65 +32,39 @@ _SAVES = 0.6  # of the ink in its column that a seam must not exceed to be worth
 _MOST_INK = 0.62  # of the figures' height: the ink that a seam may cross
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A component, or the part of one between two seams.
+# Of each component that is cut, by its index: intp (K, h), the columns, counted from its left
+# edge, where each of its seams passes each of its rows, from left to right.
+Seams = dict[int, NDArray[np.intp]]
 
-    component: its index. box: of the piece, in pixels. mask: bool (h, w) within the box,
-    None where the piece is the whole component.
+
+def may_touch(
+    widths: NDArray[np.int32],
+    heights: NDArray[np.int32],
+    figure: NDArray[np.float64],
+    longest: NDArray[np.float64] | float = CURSIVE,
+) -> NDArray[np.bool_]:
+    """bool (N,): whether components, by their size, may be several digits that touch.
+
+    widths, heights: int32 (N,). figure: float64 (N,), the height of the line's figures, pixels.
+    longest: a component that is wider, in heights, is no row of digits.
     """
-
-    component: int
-    box: tuple[int, int, int, int]
-    mask: NDArray[np.bool_] | None = field(default=None, compare=False)
-
-    @property
-    def whole(self) -> bool:
-        """Whether this is an uncut component."""
-        return self.mask is None
+    wide = (_WIDE * figure < widths) & (widths < longest * figure)
+    return np.asarray(wide & (heights >= _LOW * figure))
 
 
-def may_touch(box: Box, height: float, longest: float = CURSIVE) -> bool:
-    """Whether a component, by its size, may be several digits that touch.
+def find_seams(parts: Components, members: NDArray[np.intp], figure: NDArray[np.float64]) -> Seams:
+    """Where components that may be several digits may be cut.
 
-    box: the component's. height: of the line's figures, pixels. longest: a component that is
-    wider, in heights, is no row of digits.
+    members: intp (M,), their indices. figure: float64 (M,), the height of their lines' figures.
+    Those that are one digit have no seams.
     """
-    left, top, right, bottom = box
-    wide = _WIDE * height < right - left < longest * height
-    return wide and bottom - top >= _LOW * height
-
-
-def cut_touching(component: int, box: Box, ink: NDArray[np.bool_], height: float) -> list[Piece]:
-    """The pieces of a component that may be several digits: itself, or its parts.
-
-    ink: bool (h, w), the component's pixels within its box. height: of the line's figures.
-    """
-    seams = _seams(ink, _waists(ink, height), height)
-    return cut_along(component, box[0], box[1], ink, seams)
-
-
-def cut_along(
-    component: int, left: int, top: int, ink: NDArray[np.bool_], seams: NDArray[np.intp]
-) -> list[Piece]:
-    """The pieces of a component between seams.
-
-    left, top: of the component, in pixels. seams: (K, h), the column where each seam
-    passes each row, from left to right.
-    """
-    height, width = ink.shape
-    if not len(seams):
-        return [Piece(component, (left, top, left + width, top + height))]
-    number = (np.arange(width) >= seams[:, :, None]).sum(axis=0)  # (h, w)
-    pieces = []
-    for at in range(len(seams) + 1):
-        y, x = np.nonzero(ink & (number == at))
-        if len(x):
-            x0, y0, x1, y1 = x.min(), y.min(), x.max() + 1, y.max() + 1
-            mask = (ink & (number == at))[y0:y1, x0:x1]
-            bounds = (left + int(x0), top + int(y0), left + int(x1), top + int(y1))
-            pieces.append(Piece(component, bounds, mask))
-    return pieces
+    seams: Seams = {}
+    for member, height in zip(members.tolist(), figure.tolist(), strict=True):
+        ink = parts.ink(member)
+        found = _seams(ink, _waists(ink, height), height)
+        if len(found):
+            seams[member] = found
+    return seams
 
 
 def _waists(ink: NDArray[np.bool_], height: float) -> list[int]:
