@@ -131,17 +131,15 @@ def runs_of(mask: NDArray[np.uint8]) -> NDArray[np.intp]:
     return np.stack([row, start, start + turns[1::2] - turns[0::2]])
 
 
-def pixels_of(runs: NDArray[np.intp]) -> NDArray[np.intp]:
-    """intp (K, M): the runs' pixels, each as a run of one.
+def pixels_of(runs: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """intp (M,) each: the run that each pixel of some runs is of, and its column.
 
     runs: intp (K, N), row, start, end and whatever else there is of each.
     """
     lengths = runs[2] - runs[1]
-    pixels = np.repeat(runs, lengths, axis=1)
-    begins = np.cumsum(lengths) - lengths
-    pixels[1] += np.arange(pixels.shape[1]) - np.repeat(begins, lengths)
-    pixels[2] = pixels[1] + 1
-    return pixels
+    run = np.repeat(np.arange(len(lengths)), lengths)
+    before = np.cumsum(lengths) - lengths
+    return run, np.arange(len(run)) + (runs[1] - before)[run]
 
 
 def neighbours(
@@ -173,22 +171,23 @@ def chains(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> N
 
     first, second: int64 (P,), the linked pairs.
     """
-    # By union and find, each thing led by the first of its group: SciPy has it too, but takes
-    # longer to load than a page to read.
-    leaders = list(range(count))
-    for one, other in zip(first.tolist(), second.tolist(), strict=True):
-        low, high = sorted((_leader(leaders, one), _leader(leaders, other)))
-        leaders[high] = low
-    led = np.array([_leader(leaders, at) for at in range(count)], np.int32)
-    return np.asarray(np.unique(led, return_inverse=True)[1], np.int32)
+    # Each thing is led by the first of its group: SciPy finds it too, but takes longer to load
+    # than a page to read.
+    leader = np.arange(count)
+    while True:
+        one, other = leader[first], leader[second]
+        if np.array_equal(one, other):
+            return np.asarray(np.unique(leader, return_inverse=True)[1], np.int32)
+        np.minimum.at(leader, np.maximum(one, other), np.minimum(one, other))
+        leader = _led_by_first(leader)
 
 
-def _leader(leaders: list[int], at: int) -> int:
-    """The one that leads all of a thing's group; the way there is shortened."""
-    while leaders[at] != at:
-        leaders[at] = leaders[leaders[at]]
-        at = leaders[at]
-    return at
+def _led_by_first(leader: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The leader of each thing's leader, and so on, up to one that leads itself."""
+    above = leader[leader]
+    while not np.array_equal(above, leader):
+        leader, above = above, above[above]
+    return leader
 
 
 def groups(group: NDArray[np.integer]) -> list[NDArray[np.int64]]:

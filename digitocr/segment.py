@@ -210,8 +210,9 @@ def _at_rim(cell: Box, box: Box) -> bool:
 def _painted(pieces: Pieces, shape: tuple[int, ...]) -> NDArray[np.int32]:
     """int32 (h, w): the number of the piece on each pixel, from 1; 0 for none."""
     labels = np.zeros(shape, np.int32)
-    row, column, _, piece = pixels_of(pieces.runs)
-    labels[row, column] = piece + 1
+    run, column = pixels_of(pieces.runs)
+    row, _, _, piece = pieces.runs
+    labels.ravel()[(row * shape[1])[run] + column] = (piece + 1)[run]
     return labels
 
 

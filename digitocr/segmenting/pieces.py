@@ -51,7 +51,7 @@ def cut_apart(parts: Components, members: NDArray[np.intp], seams: Seams) -> Pie
     runs = parts.runs[:, place[parts.runs[3]] >= 0]
     cut = np.isin(members, list(seams))
     through = cut[place[runs[3]]]
-    pixels = pixels_of(runs[:, through])
+    pixels = _by_pixels(runs[:, through])
     runs = np.concatenate([runs[:, ~through], pixels], axis=1)
     beyond = np.zeros(runs.shape[1], np.intp)  # how many seams are left of it
     beyond[-pixels.shape[1] or len(beyond) :] = _seams_passed(parts, pixels, seams)
@@ -62,6 +62,12 @@ def cut_apart(parts: Components, members: NDArray[np.intp], seams: Seams) -> Pie
     member = np.flatnonzero(there) // sides
     boxes = boxes_of(np.concatenate([runs[:3], piece[None]]), len(member))
     return Pieces(members[member], boxes, ~cut[member], np.stack([*runs[:3], piece]))
+
+
+def _by_pixels(runs: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The runs cut into runs of one pixel each."""
+    run, column = pixels_of(runs)
+    return np.stack([runs[0][run], column, column + 1, runs[3][run]])
 
 
 def _seams_passed(parts: Components, pixels: NDArray[np.intp], seams: Seams) -> NDArray[np.intp]:
