@@ -122,12 +122,14 @@ def boxes_of(runs: NDArray[np.intp], count: int) -> NDArray[np.int32]:
 
 def runs_of(mask: NDArray[np.uint8]) -> NDArray[np.intp]:
     """intp (3, N): row, start and end (half-open) of every run along the rows, row by row."""
-    height, width = mask.shape
-    # A column of background parts the rows, and one pixel of it comes before all.
-    flat = np.zeros(1 + height * (width + 1), bool)
-    flat[1:].reshape(height, width + 1)[:, :width] = mask > 0
-    turns = np.flatnonzero(flat[1:] != flat[:-1])
-    row, start = np.divmod(turns[0::2], width + 1)
+    ink, width = mask > 0, mask.shape[1]
+    if ink[:, 0].any() or ink[-1, -1]:
+        # A column of background parts the rows, and ends the last.
+        ink, width = np.pad(ink, ((0, 1), (1, 0))), width + 1
+    flat = ink.ravel()
+    turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    row, start = np.divmod(turns[0::2], width)
+    start -= width - mask.shape[1]
     return np.stack([row, start, start + turns[1::2] - turns[0::2]])
 
 
