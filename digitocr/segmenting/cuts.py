@@ -8,6 +8,8 @@ lattice to find out; the uncut component stays a candidate.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,7 @@ _ASTRAY = 0.4  # the cost for each row of a column's distance, by the figures' h
 _LOOP = 0.6  # the cost of a pixel of paper inside a loop, in pixels of ink
 _SAVES = 0.6  # of the ink in its column that a seam must not exceed to be worth its bends
 _MOST_INK = 0.62  # of the figures' height: the ink that a seam may cross
+_BLOCK = 64  # components that are cut at once
 
 
 # Of each component that is cut, by its index: intp (K, h), the columns, counted from its left
@@ -58,13 +61,32 @@ def find_seams(parts: Components, members: NDArray[np.intp], figure: NDArray[np.
     members: intp (M,), their indices. figure: float64 (M,), the height of their lines' figures.
     Those that are one digit have no seams.
     """
-    seams: Seams = {}
+    waisted = []
     for member, height in zip(members.tolist(), figure.tolist(), strict=True):
         ink = parts.ink(member)
-        found = _seams(ink, _waists(ink, height), height)
-        if len(found):
-            seams[member] = found
+        columns = _waists(ink, height)
+        if columns:
+            waisted.append(_Waisted(member, ink, columns, height))
+    # All at once, as there are many and each is small; but by the block, for memory.
+    waisted.sort(key=lambda one: -len(one.ink))
+    seams: Seams = {}
+    for start in range(0, len(waisted), _BLOCK):
+        seams |= _seams(waisted[start : start + _BLOCK])
     return seams
+
+
+@dataclass(frozen=True, slots=True)
+class _Waisted:
+    """A component with waists.
+
+    ink: bool (h, w), its pixels within its box. columns: those of its waists. height: of the
+    line's figures, pixels.
+    """
+
+    member: int
+    ink: NDArray[np.bool_]
+    columns: list[int]
+    height: float
 
 
 def _waists(ink: NDArray[np.bool_], height: float) -> list[int]:
@@ -94,59 +116,95 @@ def _waists(ink: NDArray[np.bool_], height: float) -> list[int]:
     return sorted(columns)
 
 
-def _seams(ink: NDArray[np.bool_], columns: list[int], height: float) -> NDArray[np.intp]:
-    """intp (K, h): for each column the path from top to bottom that crosses the least ink.
+def _seams(waisted: list[_Waisted]) -> Seams:
+    """For each waist the path from top to bottom that crosses the least ink.
 
     A path that saves little is put straight. Left out are seams that cross more ink than a
     stroke or two. To go through a loop costs too: a digit is not cut through its middle.
+    waisted: the highest first.
     """
-    if not columns:
-        return np.zeros((0, len(ink)), np.intp)
-    reach = max(1, round(_REACH * height))
-    window = np.arange(-reach, reach + 1)
-    x = np.clip(np.array(columns)[:, None] + window, 0, ink.shape[1] - 1)  # (K, W)
-    astray = np.asarray(_ASTRAY * abs(window) / height, np.float64)
-    price = ink + _LOOP * _loops(ink)
-    at = _cheapest(price[:, x], astray)
-    seams = np.take_along_axis(x, at, axis=1)
-    crossed = price[np.arange(len(ink)), seams][:, ::-1].cumsum(axis=1)[:, -1]
-    straight = np.repeat(np.array(columns)[:, None], len(ink), axis=1)
-    through = price.sum(axis=0)[columns]
+    heights = np.array([len(one.ink) for one in waisted for _ in one.columns])
+    figure = np.array([one.height for one in waisted for _ in one.columns])
+    most = max(_reach(one.height) for one in waisted)
+    price = np.zeros((heights[0], len(heights), 2 * most + 1))
+    stop = 0
+    for one in waisted:
+        own = slice(stop, stop := stop + len(one.columns))
+        cost = one.ink + _LOOP * _loops(one.ink)
+        price[: len(cost), own] = cost[:, _window(one, most)]
+    window = abs(np.arange(-most, most + 1))
+    astray = _ASTRAY * window / figure[:, None]
+    astray[window > np.array([_reach(height) for height in figure])[:, None]] = np.inf
+    at = _cheapest(price, astray, heights)
+    rows, each = np.arange(len(price))[:, None], np.arange(len(heights))
+    crossed = price[rows, each, at][::-1].cumsum(axis=0)[-1]
+    through = price[:, :, most].sum(axis=0)
     worth = crossed <= _SAVES * through
-    seams[~worth] = straight[~worth]
-    return seams[np.where(worth, crossed, through) <= _MOST_INK * max(height, len(ink))]
+    at[:, ~worth] = most
+    good = np.where(worth, crossed, through) <= _MOST_INK * np.maximum(figure, heights)
+    seams: Seams = {}
+    stop = 0
+    for one in waisted:
+        own = slice(stop, stop := stop + len(one.columns))
+        columns = np.take_along_axis(_window(one, most), at[: len(one.ink), own].T, axis=1)
+        if good[own].any():
+            seams[one.member] = columns[good[own]]
+    return seams
 
 
-def _cheapest(price: NDArray[np.float64], astray: NDArray[np.float64]) -> NDArray[np.intp]:
-    """intp (K, h): the columns of the cheapest path from top to bottom through each picture.
+def _reach(height: float) -> int:
+    """How far a seam may wander from its column, in pixels."""
+    return max(1, round(_REACH * height))
 
-    price: float64 (h, K, W), of each pixel. astray: float64 (W,), what a column costs more.
+
+def _window(one: _Waisted, reach: int) -> NDArray[np.intp]:
+    """intp (K, W): the columns within reach of each waist, those at the sides repeated."""
+    x = np.array(one.columns)[:, None] + np.arange(-reach, reach + 1)
+    return np.clip(x, 0, one.ink.shape[1] - 1)
+
+
+def _cheapest(
+    price: NDArray[np.float64], astray: NDArray[np.float64], heights: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """intp (h, K): the columns of the cheapest path from top to bottom through each picture.
+
+    price: float64 (h, K, W), of each pixel. astray: float64 (K, W), what a column costs more.
+    heights: intp (K,), the rows of each picture, falling; paths stay in the middle below them.
     """
     height, count, width = price.shape
+    left_of = (heights > np.arange(height)[:, None]).sum(axis=1).tolist()  # pictures, by row
     cost = np.full((height + 1, count, width + 2), np.inf)  # with a wall on either side
     cost[0, :, 1:-1] = 0.0
     left, here, right = cost[:, :, :-2], cost[:, :, 1:-1], cost[:, :, 2:]
-    for row in range(height):
-        best = np.minimum(np.minimum(left[row], right[row]) + _BEND, here[row])
-        here[row + 1] = best + price[row] + astray
-    return np.array([_way_up(rows) for rows in cost.transpose(1, 0, 2).tolist()], np.intp)
+    for row, some in enumerate(left_of):
+        best = np.minimum(left[row, :some], right[row, :some])
+        best += _BEND
+        np.minimum(best, here[row, :some], out=best)
+        best += price[row, :some]
+        np.add(best, astray[:some], out=here[row + 1, :some])
+    return _ways_up(cost, heights, left_of)
 
 
-def _way_up(cost: list[list[float]]) -> list[int]:
-    """The column in each row of the path that ends the cheapest, walls not counted.
+def _ways_up(
+    cost: NDArray[np.float64], heights: NDArray[np.intp], left_of: list[int]
+) -> NDArray[np.intp]:
+    """intp (h, K): the column in each row of the path that ends the cheapest, walls not counted.
 
-    cost: of the best path to each pixel, a row above the picture first.
+    cost: float64 (h + 1, K, W + 2), of the best path to each pixel, a row above the picture
+    first. heights: the rows of each picture, falling. left_of: how many reach each row.
     """
-    at = min(range(len(cost[-1])), key=cost[-1].__getitem__)
-    path = []
-    for before in cost[-2::-1]:  # lists are quicker
-        path.append(at - 1)
-        left, here, right = before[at - 1] + _BEND, before[at], before[at + 1] + _BEND
-        if left <= here and left <= right:
-            at -= 1
-        elif right < here:
-            at += 1
-    return path[::-1]
+    each = np.arange(len(heights))
+    at = cost[heights, each].argmin(axis=1)
+    path = np.full((len(left_of), len(heights)), cost.shape[2] // 2 - 1)
+    for row in range(len(left_of) - 1, -1, -1):
+        own = each[: left_of[row]]
+        here = at[own]
+        path[row, own] = here - 1
+        left, right = cost[row, own, here - 1] + _BEND, cost[row, own, here + 1] + _BEND
+        level = cost[row, own, here]
+        to_left = (left <= level) & (left <= right)
+        at[own] += np.where(to_left, -1, (right < level).astype(np.intp))
+    return path
 
 
 def _loops(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
