@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from digitocr.cleaning.cutouts import pen_ink, without_level_rules
 from digitocr.cleaning.erase import erase_rules
 from digitocr.cleaning.frames import erase_turned_frames
-from digitocr.cleaning.morphology import blurred, dilated, inverse, reduced, without
+from digitocr.cleaning.morphology import blurred, dilated, reduced, without
 from digitocr.cleaning.paper import flatten, noise, to_grey
 from digitocr.cleaning.rules import find_rules
 from digitocr.cleaning.skew import measure_skew
+from digitocr.cleaning.squares import squares_of
 from digitocr.cleaning.straighten import Pose, straighten
 from digitocr.cleaning.threshold import binarise, drop_specks, stroke_width
 from digitocr.cleaning.turn import measure_turn
@@ -61,8 +62,10 @@ def clean(page: Page, options: CleanOptions) -> Ink:
     elif options.remove_lines and mask.any():
         rules = find_rules(straight, mask, sketch.characters * scale, grain)
         mask, lines = erase_rules(mask, straight, rules)
-        mask, lines = erase_turned_frames(mask, straight, lines)
-    mask = drop_specks(mask)
+    squares, ruled = squares_of(mask), mask
+    if options.remove_lines and not options.cut_out:
+        mask, lines = erase_turned_frames(mask, straight, lines, squares)
+    mask = drop_specks(mask, squares if mask is ruled else squares_of(mask))
     bare = _bleach(straight, mask, lines)
     return Ink(bare, mask, lines, to_page, pose.upright_size, pose.rotation, pose.skew)
 
@@ -191,4 +194,7 @@ def _smooth(grey: Mask) -> tuple[Mask, float]:
 def _bleach(grey: Mask, mask: Mask, lines: Mask) -> Mask:
     """The grey page with paper wherever there is no ink, nor the soft edge of any."""
     edge = without(dilated(mask, 3, 3), lines)
-    return np.asarray(cv2.bitwise_or(grey, inverse(edge | mask)), dtype=np.uint8)
+    cv2.bitwise_or(edge, mask, edge)
+    cv2.bitwise_not(edge, edge)
+    cv2.bitwise_or(grey, edge, edge)
+    return edge

@@ -6,18 +6,20 @@ are no prose. The pieces are connected components, cut where several digits may 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from itertools import pairwise
 from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components, find_components
+from digitocr.components import Components, find_components, pixels_of
 from digitocr.recipe import SegmentOptions
-from digitocr.segmenting.atoms import candidates, lean, marks
+from digitocr.segmenting.atoms import MOST_ATOMS, candidates, leans, marks
 from digitocr.segmenting.combs import Comb, find_combs
-from digitocr.segmenting.cuts import CURSIVE, Piece, cut_along, cut_touching, may_touch
+from digitocr.segmenting.cuts import CURSIVE, Seams, find_seams, may_touch
 from digitocr.segmenting.fields import Content, find_fields
+from digitocr.segmenting.pieces import Pieces, cut_apart
 from digitocr.types import Box, Field, Ink, Segments
 
 __all__ = ["segment"]
@@ -52,42 +54,28 @@ def _without_bars(mask: NDArray[np.uint8], combs: list[Comb]) -> NDArray[np.uint
 
 def _lattice(parts: Components, contents: list[Content]) -> Segments:
     """Pieces and candidates of all fields, as one structure of arrays."""
-    labels = np.zeros(parts.labels.shape, np.int32)
-    atoms: list[Piece] = []
-    field: list[int] = []
-    spans: list[tuple[int, int]] = []
-    cuts: list[int] = []
-    mark: list[np.uint8] = []
-    for number, content in enumerate(contents):
-        pieces = _pieces(parts, content)
-        runs = (
-            _cell_runs(content.field, pieces)
-            if content.field.cells
-            else candidates(pieces, content.height)
-        )
-        pieces_mark = _marks(parts, pieces, content)
-        for offset, piece in enumerate(pieces):
-            _paint(labels, parts, piece, len(atoms) + offset + 1)
-        spans += [(start + len(atoms), stop + len(atoms)) for start, stop in runs]
-        cuts += [_cuts(pieces, *run) for run in runs]
-        mark += [_run_mark(pieces, pieces_mark, *run) for run in runs]
-        field += [number] * len(runs)
-        atoms += pieces
-    atom_boxes = np.array([piece.box for piece in atoms], np.int32).reshape(-1, 4)
-    span = np.array(spans, np.int32).reshape(-1, 2)
+    pieces, field = _pieces(parts, contents)
+    order, cells = _in_cells(pieces, field, contents)
+    pieces, field = pieces.take(order), field[order]
+    height = np.array([content.height for content in contents])[field]
+    marks = _marks(pieces, field, height, contents)
+    in_cells = np.array([bool(content.field.cells) for content in contents], bool)[field]
+    runs = candidates(pieces.boxes, pieces.component, field, height)
+    runs = np.concatenate([runs[~in_cells[runs[:, 0]]], cells])
+    span = runs[np.lexsort((runs[:, 1], runs[:, 0]))]
     return Segments(
         fields=tuple(content.field for content in contents),
-        labels=labels,
-        atom_boxes=atom_boxes,
-        field=np.array(field, np.int32),
-        span=span,
-        boxes=_span_boxes(atom_boxes, span),
-        cuts=np.array(cuts, np.uint8),
-        mark=np.array(mark, np.uint8),
+        labels=_painted(pieces, parts.labels.shape),
+        atom_boxes=pieces.boxes,
+        field=field[span[:, 0]].astype(np.int32),
+        span=span.astype(np.int32),
+        boxes=_span_boxes(pieces.boxes, span),
+        cuts=_cuts(pieces.component, span),
+        mark=_run_marks(pieces.boxes, marks, span),
     )
 
 
-def _span_boxes(atom_boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArray[np.int32]:
+def _span_boxes(atom_boxes: NDArray[np.int32], span: NDArray[np.intp]) -> NDArray[np.int32]:
     """int32 (N, 4): the box around the atoms of each span."""
     if not len(span):
         return atom_boxes[:0]
@@ -97,65 +85,119 @@ def _span_boxes(atom_boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArr
     return np.concatenate([low, high], axis=1)
 
 
-def _pieces(parts: Components, content: Content) -> list[Piece]:
-    """The pieces of a field's components, from left to right; specks are left out."""
-    pieces: list[Piece] = []
-    size = np.maximum(parts.widths, parts.heights)[content.members]
-    for member in content.members[size >= _SPECK * content.height].tolist():
-        left, top, right, bottom = box = parts.box(member)
-        if content.field.cells:
-            ink = parts.labels[top:bottom, left:right] == member + 1
-            pieces += _cut_at_cells(member, box, ink, content.field.cells)
-        else:
-            pieces += _cut_apart(parts, member, box, content)
-    return sorted(pieces, key=lambda piece: piece.box[0])
+def _pieces(parts: Components, contents: list[Content]) -> tuple[Pieces, NDArray[np.intp]]:
+    """The pieces of all fields, from left to right in each, and the field of each.
 
-
-def _cut_apart(parts: Components, member: int, box: Box, content: Content) -> list[Piece]:
-    """The component itself, or its parts where several digits may touch in it."""
-    longest = inf if content.field.kind == "given" else CURSIVE
-    if not may_touch(box, content.height, longest):
-        return [Piece(member, box)]
-    left, top, right, bottom = box
-    ink = parts.labels[top:bottom, left:right] == member + 1
-    cut = cut_touching(member, box, ink, content.height)
-    return [Piece(member, box)] if not cut[0].whole and lean(ink)[1] else cut
-
-
-def _cut_at_cells(
-    member: int, box: Box, ink: NDArray[np.bool_], cells: tuple[Box, ...]
-) -> list[Piece]:
-    """The component itself, or its parts where it reaches well into several cells."""
-    left, top, right, _ = box
-    edges = [(a[2] + b[0]) // 2 for a, b in pairwise(cells)]
-    least = 0.25 * min(cell[2] - cell[0] for cell in cells)
-    columns = [edge - left for edge in edges if left + least < edge < right - least]
-    straight = np.repeat(np.array(columns, np.intp)[:, None], len(ink), axis=1)
-    return cut_along(member, left, top, ink, straight)
-
-
-def _cell_runs(field: Field, pieces: list[Piece]) -> list[tuple[int, int]]:
-    """One candidate for each cell with ink: all the pieces whose middle lies in it.
-
-    ``pieces`` is put in the order of the cells, without what is left of their frames.
+    Specks are left out.
     """
-    by_cell: list[list[Piece]] = [[] for _ in field.cells]
+    counts = [len(content.members) for content in contents]
+    field = np.repeat(np.arange(len(contents)), counts)
+    members = np.concatenate([np.zeros(0, np.intp), *(content.members for content in contents)])
+    height = np.repeat([content.height for content in contents], counts)
+    large = np.maximum(parts.widths, parts.heights)[members] >= _SPECK * height
+    members, field, height = members[large], field[large], height[large]
+    seams = _seams_in_cells(parts, members, field, contents)
+    seams |= _seams_between_digits(parts, members, field, height, contents)
+    pieces = cut_apart(parts, members, seams)
+    own = np.zeros(len(parts.boxes), np.intp)
+    own[members] = field
+    field = own[pieces.component]
+    order = np.lexsort((pieces.boxes[:, 0], field))
+    return pieces.take(order), field[order]
+
+
+def _seams_between_digits(
+    parts: Components,
+    members: NDArray[np.intp],
+    field: NDArray[np.intp],
+    height: NDArray[np.float64],
+    contents: list[Content],
+) -> Seams:
+    """Where components may be several digits that touch, and are no straight strokes."""
+    longest = np.array([inf if one.field.kind == "given" else CURSIVE for one in contents])
+    in_cells = np.array([bool(content.field.cells) for content in contents], bool)
+    wide = may_touch(parts.widths[members], parts.heights[members], height, longest[field])
+    wide &= ~in_cells[field]
+    wide[wide] = ~leans(*_own_ink(parts, members[wide]))[1]
+    return find_seams(parts, members[wide], height[wide])
+
+
+def _own_ink(
+    parts: Components, members: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """The runs of some components, each numbered by its place among them, and their boxes."""
+    place = np.full(len(parts.boxes), -1)
+    place[members] = np.arange(len(members))
+    own = place[parts.runs[3]]
+    return np.stack([*parts.runs[:3], own])[:, own >= 0], parts.boxes[members]
+
+
+def _seams_in_cells(
+    parts: Components, members: NDArray[np.intp], field: NDArray[np.intp], contents: list[Content]
+) -> Seams:
+    """Straight seams between cells, through components that reach well into several."""
+    seams = {}
+    for number, content in enumerate(contents):
+        cells = content.field.cells
+        if not cells:
+            continue
+        least = 0.25 * min(cell[2] - cell[0] for cell in cells)
+        edges = np.array([(a[2] + b[0]) // 2 for a, b in pairwise(cells)])
+        own = members[field == number]
+        for member, (left, top, right, bottom) in zip(
+            own.tolist(), parts.boxes[own].tolist(), strict=True
+        ):
+            columns = edges[(left + least < edges) & (edges < right - least)] - left
+            if len(columns):
+                seams[member] = np.repeat(columns[:, None], bottom - top, axis=1)
+    return seams
+
+
+def _in_cells(
+    pieces: Pieces, field: NDArray[np.intp], contents: list[Content]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The order of the pieces in which those of one cell stand side by side.
+
+    Without what is left of the cells' frames. Returns the pieces' indices and intp (N, 2), in
+    that order the half-open run of pieces of each cell with ink, which is one candidate.
+    """
+    boxes = pieces.boxes.tolist()
+    bounds = np.searchsorted(field, np.arange(len(contents) + 1)).tolist()
+    order: list[int] = []
+    runs: list[tuple[int, int]] = []
+    for content, (start, stop) in zip(contents, pairwise(bounds), strict=True):
+        if not content.field.cells:
+            order += range(start, stop)
+            continue
+        for own in _by_cell(content.field, boxes, range(start, stop)):
+            if own:
+                runs.append((len(order), len(order) + len(own)))
+                order += own
+    return np.array(order, np.intp), np.array(runs, np.intp).reshape(-1, 2)
+
+
+def _by_cell(field: Field, boxes: list[Box], own: range) -> list[list[int]]:
+    """Of the pieces of a row of cells, those whose middle lies in each, without remnants."""
+    by_cell: list[list[int]] = [[] for _ in field.cells]
     edges = [(a[2] + b[0]) / 2 for a, b in pairwise(field.cells)]
-    for piece in pieces:
-        by_cell[int(np.searchsorted(edges, (piece.box[0] + piece.box[2]) / 2))].append(piece)
-    kept = [_without_remnants(cell, own) for cell, own in zip(field.cells, by_cell, strict=True)]
-    pieces[:] = [piece for own in kept for piece in own]
-    bounds = np.cumsum([0, *(len(own) for own in kept)])
-    return [(int(start), int(stop)) for start, stop in pairwise(bounds) if stop > start]
+    for at in own:
+        by_cell[bisect_left(edges, (boxes[at][0] + boxes[at][2]) / 2)].append(at)
+    return [
+        _without_remnants(cell, pieces, boxes)
+        for cell, pieces in zip(field.cells, by_cell, strict=True)
+    ]
 
 
-def _without_remnants(cell: Box, pieces: list[Piece]) -> list[Piece]:
+def _without_remnants(cell: Box, pieces: list[int], boxes: list[Box]) -> list[int]:
     """The pieces in a cell but for small ones at its rim, beside a larger one."""
-    sizes = [(p.box[2] - p.box[0]) * (p.box[3] - p.box[1]) for p in pieces]
+    sizes = [
+        (right - left) * (bottom - top)
+        for left, top, right, bottom in map(boxes.__getitem__, pieces)
+    ]
     return [
         piece
         for piece, size in zip(pieces, sizes, strict=True)
-        if size >= _REMNANT * max(sizes) or not _at_rim(cell, piece.box)
+        if size >= _REMNANT * max(sizes) or not _at_rim(cell, boxes[piece])
     ]
 
 
@@ -165,52 +207,54 @@ def _at_rim(cell: Box, box: Box) -> bool:
     return min(place, 1 - place) < _RIM and box[3] - box[1] > box[2] - box[0]
 
 
-def _paint(labels: NDArray[np.int32], parts: Components, piece: Piece, label: int) -> None:
-    """Write a piece's label on its pixels."""
-    left, top, right, bottom = piece.box
-    labels[top:bottom, left:right][_mask(parts, piece)] = label
+def _painted(pieces: Pieces, shape: tuple[int, ...]) -> NDArray[np.int32]:
+    """int32 (h, w): the number of the piece on each pixel, from 1; 0 for none."""
+    labels = np.zeros(shape, np.int32)
+    run, column = pixels_of(pieces.runs)
+    row, _, _, piece = pieces.runs
+    labels.ravel()[(row * shape[1])[run] + column] = (piece + 1)[run]
+    return labels
 
 
-def _mask(parts: Components, piece: Piece) -> NDArray[np.bool_]:
-    """bool (h, w): a piece's pixels within its box."""
-    if piece.mask is not None:
-        return piece.mask
-    left, top, right, bottom = piece.box
-    own: NDArray[np.bool_] = parts.labels[top:bottom, left:right] == piece.component + 1
-    return own
-
-
-def _marks(parts: Components, pieces: list[Piece], content: Content) -> NDArray[np.uint8]:
+def _marks(
+    pieces: Pieces, field: NDArray[np.intp], height: NDArray[np.float64], contents: list[Content]
+) -> NDArray[np.uint8]:
     """The separator each piece may be; none in cells, where only digits stand."""
-    if content.field.cells or not pieces:
-        return np.zeros(len(pieces), np.uint8)
-    boxes = np.array([piece.box for piece in pieces], np.int32)
-    leans, straight = zip(*(lean(_mask(parts, piece)) for piece in pieces), strict=True)
+    boxes = pieces.boxes
+    lean, straight = leans(pieces.runs, boxes)
+    heights = boxes[:, 3] - boxes[:, 1]
     # Parts of digits that were cut are straight too, but no higher than digits.
-    high = boxes[:, 3] - boxes[:, 1] > _ABOVE_FIGURES * content.height
-    whole = np.array([piece.whole for piece in pieces]) | high
-    found = marks(boxes, np.array(leans), np.array(straight) & whole, content.height)
-    if (
-        content.field.kind == "given"
-    ):  # no word that a slash may stand in: leaning ones are likelier
-        heights = boxes[:, 3] - boxes[:, 1]
-        one = (found == ord("/")) & (heights < _ONLY_SLASH * content.height)
-        one[np.flatnonzero(heights >= _TALL * content.height)[:1]] = True  # none begins a number
-        found[one] = 0
+    whole = pieces.whole | (heights > _ABOVE_FIGURES * height)
+    found = marks(boxes, lean, straight & whole, field, height)
+    for number, content in enumerate(contents):
+        own = field == number
+        if content.field.cells:
+            found[own] = 0
+        elif content.field.kind == "given":
+            # No word that a slash may stand in: leaning ones are likelier.
+            one = own & (found == ord("/")) & (heights < _ONLY_SLASH * height)
+            one[np.flatnonzero(own & (heights >= _TALL * height))[:1]] = (
+                True  # none begins a number
+            )
+            found[one] = 0
     return found
 
 
-def _cuts(pieces: list[Piece], start: int, stop: int) -> int:
-    """How many of the two sides of a run of pieces are cut through a component."""
-    left = start > 0 and pieces[start - 1].component == pieces[start].component
-    right = stop < len(pieces) and pieces[stop].component == pieces[stop - 1].component
-    return int(left) + int(right)
+def _cuts(component: NDArray[np.intp], span: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """How many of the two sides of each run of pieces are cut through a component."""
+    same = np.zeros(len(component) + 1, np.uint8)  # as the piece before
+    same[1:-1] = component[1:] == component[:-1]
+    return same[span[:, 0]] + same[span[:, 1]]
 
 
-def _run_mark(
-    pieces: list[Piece], pieces_mark: NDArray[np.uint8], start: int, stop: int
-) -> np.uint8:
-    """The separator a run of pieces may be: its only piece's, or that of a slash with specks."""
-    highest = max(range(start, stop), key=lambda at: pieces[at].box[3] - pieces[at].box[1])
-    mark: np.uint8 = pieces_mark[highest]
-    return mark if stop - start == 1 or mark == ord("/") else np.uint8(0)
+def _run_marks(
+    boxes: NDArray[np.int32], marks: NDArray[np.uint8], span: NDArray[np.intp]
+) -> NDArray[np.uint8]:
+    """The separator each run of pieces may be: its only piece's, or that of a slash with specks."""
+    if not len(span):
+        return marks[:0]
+    at = np.minimum(span[:, :1] + np.arange(MOST_ATOMS), span[:, 1:] - 1)  # of cells none is any
+    highest = (boxes[at, 3] - boxes[at, 1]).argmax(axis=1)
+    found = marks[at[np.arange(len(at)), highest]]
+    alone = span[:, 1] - span[:, 0] == 1
+    return np.where(alone | (found == ord("/")), found, np.uint8(0))

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from digitocr.cleaning.frames import erase_turned_frames
+from digitocr.cleaning.squares import squares_of
 from digitocr.components import label_components
 from digitocr.segmenting.boxes import enclosed, rows_of_cells
 
@@ -35,11 +36,17 @@ def _digits() -> NDArray[np.uint8]:
     return picture
 
 
+def _erased(
+    mask: NDArray[np.uint8], lines: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    return erase_turned_frames(mask, 255 - mask, lines, squares_of(mask))
+
+
 @pytest.mark.parametrize("degrees", [-8.0, -5.0, -2.0, 2.0, 5.0, 8.0])
 def test_a_turned_row_of_cells_is_found_and_its_digits_are_left_whole(degrees: float) -> None:
     digits = _turned(_digits(), degrees)
     page = digits | _turned(_comb(), degrees)
-    mask, lines = erase_turned_frames(page, 255 - page, np.zeros_like(page))
+    mask, lines = _erased(page, np.zeros_like(page))
     assert [len(row) for row in rows_of_cells(enclosed(lines).boxes)] == [9]
     assert np.count_nonzero(mask & digits) > 0.97 * np.count_nonzero(digits)
     _, stats = label_components(mask)
@@ -50,14 +57,14 @@ def test_a_digit_that_crosses_a_turned_rule_stays_whole() -> None:
     stroke = np.zeros((1000, 900), np.uint8)
     cv2.line(stroke, (165, 300), (195, 180), 255, 6)
     page = _turned(_comb() | stroke, 5.0)
-    mask, _ = erase_turned_frames(page, 255 - page, np.zeros_like(page))
+    mask, _ = _erased(page, np.zeros_like(page))
     _, stats = label_components(mask)
     assert stats[1:, cv2.CC_STAT_HEIGHT].max() > 110
 
 
 @pytest.mark.parametrize("picture", [_comb(), _digits(), _turned(_digits(), 5.0)])
 def test_straight_frames_and_writing_are_left_as_they_are(picture: NDArray[np.uint8]) -> None:
-    mask, lines = erase_turned_frames(picture, 255 - picture, np.zeros_like(picture))
+    mask, lines = _erased(picture, np.zeros_like(picture))
     assert np.array_equal(mask, picture)
     assert not lines.any()
 
@@ -65,7 +72,7 @@ def test_straight_frames_and_writing_are_left_as_they_are(picture: NDArray[np.ui
 def test_a_large_loop_of_a_signature_is_no_frame() -> None:
     page = np.zeros((1000, 900), np.uint8)
     cv2.ellipse(page, (450, 250), (200, 60), 6, 0, 360, 255, 4)
-    mask, lines = erase_turned_frames(page, 255 - page, np.zeros_like(page))
+    mask, lines = _erased(page, np.zeros_like(page))
     assert np.array_equal(mask, page)
     assert not lines.any()
 
@@ -73,13 +80,13 @@ def test_a_large_loop_of_a_signature_is_no_frame() -> None:
 def test_the_arguments_are_not_written_to() -> None:
     page, lines = _turned(_comb(), 5.0), np.zeros((1000, 900), np.uint8)
     before = page.copy()
-    erase_turned_frames(page, 255 - page, lines)
+    _erased(page, lines)
     assert np.array_equal(page, before)
     assert not lines.any()
 
 
 def test_an_empty_page_stays_empty() -> None:
     empty = np.zeros((40, 30), np.uint8)
-    mask, lines = erase_turned_frames(empty, 255 - empty, empty)
+    mask, lines = _erased(empty, empty)
     assert not mask.any()
     assert not lines.any()

@@ -21,6 +21,7 @@ __all__ = [
     "over",
     "reduced",
     "repeated",
+    "shares_of_four",
     "stretched",
     "tophat",
     "transposed",
@@ -28,6 +29,10 @@ __all__ = [
 ]
 
 Picture = NDArray[np.uint8]
+
+# For each byte of bits, the shares that are set of its first and its last four.
+_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).reshape(256, 2, 4).sum(axis=2)
+_SHARES = np.rint(_SET * (255 / 4)).astype(np.uint8).view(np.uint16).ravel()
 
 
 def opened(picture: Picture, width: int, height: int) -> Picture:
@@ -82,7 +87,8 @@ def both(mask: Picture, other: Picture) -> Picture:
 
 def without(mask: Picture, other: Picture) -> Picture:
     """Set where the mask is and the other is not."""
-    return np.asarray(cv2.bitwise_and(mask, cv2.bitwise_not(other)), dtype=np.uint8)
+    rest = cv2.bitwise_not(other)
+    return np.asarray(cv2.bitwise_and(mask, rest, rest), dtype=np.uint8)
 
 
 def inverse(picture: Picture) -> Picture:
@@ -107,6 +113,16 @@ def reduced(picture: Picture, across: int, down: int) -> Picture:
     whole = picture[: height * down, : width * across]
     small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, dtype=np.uint8)
+
+
+def shares_of_four(mask: Picture) -> Picture:
+    """Of each four pixels along a row of a mask how many are set, 255 for all.
+
+    As ``reduced`` by four across, but for a mask much quicker: its pixels are taken as bits.
+    """
+    pairs = np.packbits(mask, axis=1)  # of fours
+    counted: Picture = _SHARES[pairs].view(np.uint8)[:, : max(1, mask.shape[1] // 4)]
+    return counted
 
 
 def repeated(picture: Picture, times: int, shape: tuple[int, ...]) -> Picture:

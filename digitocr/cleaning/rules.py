@@ -22,6 +22,7 @@ from digitocr.cleaning.morphology import (
     opened,
     over,
     reduced,
+    shares_of_four,
     tophat,
     transposed,
     without,
@@ -34,7 +35,7 @@ __all__ = ["HALF", "Rules", "find_rules"]
 Mask = NDArray[np.uint8]
 
 HALF = 2  # rules are looked for on a picture this many times smaller; pixels below are its
-_CELL = 4  # pixels along a rule that are looked at as one
+_CELL = 4  # pixels along a rule that are looked at as one, as ``shares_of_four`` does
 _BROAD = 9  # what is broader than this does not stand out as a ridge
 _THICKEST = 4  # a rule's thickness at most
 _FAINT = 14.0  # grey levels by which a rule stands out at least
@@ -99,7 +100,7 @@ def _long_rules(view: _View, level: float, length: int) -> Mask:
     # A stem of a letter is high where it crosses a line, the line itself is not.
     stems = opened(ridges, 1, _THICKEST + 1)
     cover, stems, ink = (
-        reduced(picture, _CELL, 1) for picture in (without(ridges, stems), stems, view.ink)
+        shares_of_four(picture) for picture in (without(ridges, stems), stems, view.ink)
     )
     return _pixels(_rules(cover, stems, ink, length // _CELL), ridges)
 
@@ -107,7 +108,9 @@ def _long_rules(view: _View, level: float, length: int) -> Mask:
 def _pixels(cells: Mask, ridges: Mask) -> Mask:
     """Cells spread to pixels again, and cut to where the ridge begins and ends."""
     wide = np.zeros_like(ridges)
-    wide[:, : cells.shape[1] * _CELL] = np.repeat(dilated(cells, 3, 1), _CELL, axis=1)
+    wide[:, : cells.shape[1] * _CELL] = cv2.merge([dilated(cells, 3, 1)] * _CELL).reshape(
+        len(cells), -1
+    )
     return both(wide, closed(ridges, 2 * _CELL + 1, 1))
 
 

@@ -64,11 +64,14 @@ def _sharpness(
 ) -> NDArray[np.float64]:
     """(A,) how unevenly the points fall into lines at each angle; 0 is chance."""
     radians = np.deg2rad(angles)[:, None].astype(np.float32)
-    across = points[:, 1] * np.cos(radians) - points[:, 0] * np.sin(radians)
-    bins = np.floor(across / bin_size).astype(np.int32)
-    bins -= bins.min()
-    count = int(bins.max()) + 1
-    bins += (np.arange(len(angles), dtype=np.int32) * count)[:, None]
+    across = points[:, 1] * np.cos(radians)
+    across -= points[:, 0] * np.sin(radians)
+    across /= bin_size
+    np.floor(across, out=across)
+    across -= across.min()
+    count = int(across.max()) + 1
+    bins = across.astype(np.intp)
+    bins += (np.arange(len(angles)) * count)[:, None]
     profile = np.bincount(bins.ravel(), minlength=count * len(angles)).reshape(-1, count)
     energy = (profile.astype(np.float64) ** 2).sum(axis=1)
     return np.asarray(energy / len(points), dtype=np.float64)

@@ -8,15 +8,15 @@ lattice to find out; the uncut component stays a candidate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.types import Box
+from digitocr.components import Components
 
-__all__ = ["CURSIVE", "Piece", "cut_along", "cut_touching", "may_touch"]
+__all__ = ["CURSIVE", "Seams", "find_seams", "may_touch"]
 
 _WIDE = 0.85  # of the figures' height: wider components may hold several digits
 CURSIVE = 4.5  # of the figures' height: wider components are words or signatures
@@ -32,67 +32,61 @@ _ASTRAY = 0.4  # the cost for each row of a column's distance, by the figures' h
 _LOOP = 0.6  # the cost of a pixel of paper inside a loop, in pixels of ink
 _SAVES = 0.6  # of the ink in its column that a seam must not exceed to be worth its bends
 _MOST_INK = 0.62  # of the figures' height: the ink that a seam may cross
+_BLOCK = 64  # components that are cut at once
+
+
+# Of each component that is cut, by its index: intp (K, h), the columns, counted from its left
+# edge, where each of its seams passes each of its rows, from left to right.
+Seams = dict[int, NDArray[np.intp]]
+
+
+def may_touch(
+    widths: NDArray[np.int32],
+    heights: NDArray[np.int32],
+    figure: NDArray[np.float64],
+    longest: NDArray[np.float64] | float = CURSIVE,
+) -> NDArray[np.bool_]:
+    """bool (N,): whether components, by their size, may be several digits that touch.
+
+    widths, heights: int32 (N,). figure: float64 (N,), the height of the line's figures, pixels.
+    longest: a component that is wider, in heights, is no row of digits.
+    """
+    wide = (_WIDE * figure < widths) & (widths < longest * figure)
+    return np.asarray(wide & (heights >= _LOW * figure))
+
+
+def find_seams(parts: Components, members: NDArray[np.intp], figure: NDArray[np.float64]) -> Seams:
+    """Where components that may be several digits may be cut.
+
+    members: intp (M,), their indices. figure: float64 (M,), the height of their lines' figures.
+    Those that are one digit have no seams.
+    """
+    waisted = []
+    for member, height in zip(members.tolist(), figure.tolist(), strict=True):
+        ink = parts.ink(member)
+        columns = _waists(ink, height)
+        if columns:
+            waisted.append(_Waisted(member, ink, columns, height))
+    # All at once, as there are many and each is small; but by the block, for memory.
+    waisted.sort(key=lambda one: -len(one.ink))
+    seams: Seams = {}
+    for start in range(0, len(waisted), _BLOCK):
+        seams |= _seams(waisted[start : start + _BLOCK])
+    return seams
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A component, or the part of one between two seams.
+class _Waisted:
+    """A component with waists.
 
-    component: its index. box: of the piece, in pixels. mask: bool (h, w) within the box,
-    None where the piece is the whole component.
+    ink: bool (h, w), its pixels within its box. columns: those of its waists. height: of the
+    line's figures, pixels.
     """
 
-    component: int
-    box: tuple[int, int, int, int]
-    mask: NDArray[np.bool_] | None = field(default=None, compare=False)
-
-    @property
-    def whole(self) -> bool:
-        """Whether this is an uncut component."""
-        return self.mask is None
-
-
-def may_touch(box: Box, height: float, longest: float = CURSIVE) -> bool:
-    """Whether a component, by its size, may be several digits that touch.
-
-    box: the component's. height: of the line's figures, pixels. longest: a component that is
-    wider, in heights, is no row of digits.
-    """
-    left, top, right, bottom = box
-    wide = _WIDE * height < right - left < longest * height
-    return wide and bottom - top >= _LOW * height
-
-
-def cut_touching(component: int, box: Box, ink: NDArray[np.bool_], height: float) -> list[Piece]:
-    """The pieces of a component that may be several digits: itself, or its parts.
-
-    ink: bool (h, w), the component's pixels within its box. height: of the line's figures.
-    """
-    seams = _seams(ink, _waists(ink, height), height)
-    return cut_along(component, box[0], box[1], ink, seams)
-
-
-def cut_along(
-    component: int, left: int, top: int, ink: NDArray[np.bool_], seams: NDArray[np.intp]
-) -> list[Piece]:
-    """The pieces of a component between seams.
-
-    left, top: of the component, in pixels. seams: (K, h), the column where each seam
-    passes each row, from left to right.
-    """
-    height, width = ink.shape
-    if not len(seams):
-        return [Piece(component, (left, top, left + width, top + height))]
-    number = (np.arange(width) >= seams[:, :, None]).sum(axis=0)  # (h, w)
-    pieces = []
-    for at in range(len(seams) + 1):
-        y, x = np.nonzero(ink & (number == at))
-        if len(x):
-            x0, y0, x1, y1 = x.min(), y.min(), x.max() + 1, y.max() + 1
-            mask = (ink & (number == at))[y0:y1, x0:x1]
-            bounds = (left + int(x0), top + int(y0), left + int(x1), top + int(y1))
-            pieces.append(Piece(component, bounds, mask))
-    return pieces
+    member: int
+    ink: NDArray[np.bool_]
+    columns: list[int]
+    height: float
 
 
 def _waists(ink: NDArray[np.bool_], height: float) -> list[int]:
@@ -122,59 +116,95 @@ def _waists(ink: NDArray[np.bool_], height: float) -> list[int]:
     return sorted(columns)
 
 
-def _seams(ink: NDArray[np.bool_], columns: list[int], height: float) -> NDArray[np.intp]:
-    """intp (K, h): for each column the path from top to bottom that crosses the least ink.
+def _seams(waisted: list[_Waisted]) -> Seams:
+    """For each waist the path from top to bottom that crosses the least ink.
 
     A path that saves little is put straight. Left out are seams that cross more ink than a
     stroke or two. To go through a loop costs too: a digit is not cut through its middle.
+    waisted: the highest first.
     """
-    if not columns:
-        return np.zeros((0, len(ink)), np.intp)
-    reach = max(1, round(_REACH * height))
-    window = np.arange(-reach, reach + 1)
-    x = np.clip(np.array(columns)[:, None] + window, 0, ink.shape[1] - 1)  # (K, W)
-    astray = np.asarray(_ASTRAY * abs(window) / height, np.float64)
-    price = ink + _LOOP * _loops(ink)
-    at = _cheapest(price[:, x], astray)
-    seams = np.take_along_axis(x, at, axis=1)
-    crossed = price[np.arange(len(ink)), seams][:, ::-1].cumsum(axis=1)[:, -1]
-    straight = np.repeat(np.array(columns)[:, None], len(ink), axis=1)
-    through = price.sum(axis=0)[columns]
+    heights = np.array([len(one.ink) for one in waisted for _ in one.columns])
+    figure = np.array([one.height for one in waisted for _ in one.columns])
+    most = max(_reach(one.height) for one in waisted)
+    price = np.zeros((heights[0], len(heights), 2 * most + 1))
+    stop = 0
+    for one in waisted:
+        own = slice(stop, stop := stop + len(one.columns))
+        cost = one.ink + _LOOP * _loops(one.ink)
+        price[: len(cost), own] = cost[:, _window(one, most)]
+    window = abs(np.arange(-most, most + 1))
+    astray = _ASTRAY * window / figure[:, None]
+    astray[window > np.array([_reach(height) for height in figure])[:, None]] = np.inf
+    at = _cheapest(price, astray, heights)
+    rows, each = np.arange(len(price))[:, None], np.arange(len(heights))
+    crossed = price[rows, each, at][::-1].cumsum(axis=0)[-1]
+    through = price[:, :, most].sum(axis=0)
     worth = crossed <= _SAVES * through
-    seams[~worth] = straight[~worth]
-    return seams[np.where(worth, crossed, through) <= _MOST_INK * max(height, len(ink))]
+    at[:, ~worth] = most
+    good = np.where(worth, crossed, through) <= _MOST_INK * np.maximum(figure, heights)
+    seams: Seams = {}
+    stop = 0
+    for one in waisted:
+        own = slice(stop, stop := stop + len(one.columns))
+        columns = np.take_along_axis(_window(one, most), at[: len(one.ink), own].T, axis=1)
+        if good[own].any():
+            seams[one.member] = columns[good[own]]
+    return seams
 
 
-def _cheapest(price: NDArray[np.float64], astray: NDArray[np.float64]) -> NDArray[np.intp]:
-    """intp (K, h): the columns of the cheapest path from top to bottom through each picture.
+def _reach(height: float) -> int:
+    """How far a seam may wander from its column, in pixels."""
+    return max(1, round(_REACH * height))
 
-    price: float64 (h, K, W), of each pixel. astray: float64 (W,), what a column costs more.
+
+def _window(one: _Waisted, reach: int) -> NDArray[np.intp]:
+    """intp (K, W): the columns within reach of each waist, those at the sides repeated."""
+    x = np.array(one.columns)[:, None] + np.arange(-reach, reach + 1)
+    return np.clip(x, 0, one.ink.shape[1] - 1)
+
+
+def _cheapest(
+    price: NDArray[np.float64], astray: NDArray[np.float64], heights: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """intp (h, K): the columns of the cheapest path from top to bottom through each picture.
+
+    price: float64 (h, K, W), of each pixel. astray: float64 (K, W), what a column costs more.
+    heights: intp (K,), the rows of each picture, falling; paths stay in the middle below them.
     """
     height, count, width = price.shape
+    left_of = (heights > np.arange(height)[:, None]).sum(axis=1).tolist()  # pictures, by row
     cost = np.full((height + 1, count, width + 2), np.inf)  # with a wall on either side
     cost[0, :, 1:-1] = 0.0
     left, here, right = cost[:, :, :-2], cost[:, :, 1:-1], cost[:, :, 2:]
-    for row in range(height):
-        best = np.minimum(np.minimum(left[row], right[row]) + _BEND, here[row])
-        here[row + 1] = best + price[row] + astray
-    return np.array([_way_up(rows) for rows in cost.transpose(1, 0, 2).tolist()], np.intp)
+    for row, some in enumerate(left_of):
+        best = np.minimum(left[row, :some], right[row, :some])
+        best += _BEND
+        np.minimum(best, here[row, :some], out=best)
+        best += price[row, :some]
+        np.add(best, astray[:some], out=here[row + 1, :some])
+    return _ways_up(cost, heights, left_of)
 
 
-def _way_up(cost: list[list[float]]) -> list[int]:
-    """The column in each row of the path that ends the cheapest, walls not counted.
+def _ways_up(
+    cost: NDArray[np.float64], heights: NDArray[np.intp], left_of: list[int]
+) -> NDArray[np.intp]:
+    """intp (h, K): the column in each row of the path that ends the cheapest, walls not counted.
 
-    cost: of the best path to each pixel, a row above the picture first.
+    cost: float64 (h + 1, K, W + 2), of the best path to each pixel, a row above the picture
+    first. heights: the rows of each picture, falling. left_of: how many reach each row.
     """
-    at = min(range(len(cost[-1])), key=cost[-1].__getitem__)
-    path = []
-    for before in cost[-2::-1]:  # lists are quicker
-        path.append(at - 1)
-        left, here, right = before[at - 1] + _BEND, before[at], before[at + 1] + _BEND
-        if left <= here and left <= right:
-            at -= 1
-        elif right < here:
-            at += 1
-    return path[::-1]
+    each = np.arange(len(heights))
+    at = cost[heights, each].argmin(axis=1)
+    path = np.full((len(left_of), len(heights)), cost.shape[2] // 2 - 1)
+    for row in range(len(left_of) - 1, -1, -1):
+        own = each[: left_of[row]]
+        here = at[own]
+        path[row, own] = here - 1
+        left, right = cost[row, own, here - 1] + _BEND, cost[row, own, here + 1] + _BEND
+        level = cost[row, own, here]
+        to_left = (left <= level) & (left <= right)
+        at[own] += np.where(to_left, -1, (right < level).astype(np.intp))
+    return path
 
 
 def _loops(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
