@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib
 import os
 import re
 import shutil
@@ -28,8 +29,14 @@ from pages import draw_pages
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
 _DRAWN = 12  # different pages; more are copies of them under other names
-# The stages inside ``prepare``, by the names of their functions there.
-_INNER = {"clean": "clean", "segment": "segment", "normalize": "normalize", "classify": "looked_at"}
+# The stages inside ``prepare``, by the modules that call them and their names there.
+_INNER = {
+    "clean": ("prepare", "clean"),
+    "segment": ("prepare", "segment"),
+    "normalize": ("prepare", "normalize"),
+    "classify": ("prepare", "looked_at"),
+    "assemble": ("reader", "assemble"),
+}
 _PEER_PAGES = 8  # the peer is slow, and its time per page the same on each
 
 
@@ -118,31 +125,29 @@ class _Watched:
     """Reads pages with a clock on each stage. spent: by stage, the seconds of each page."""
 
     def __init__(self, model: str) -> None:
-        from digitocr import prepare
         from digitocr.pipeline import Pipeline
+        from digitocr.prepare import bring
 
         self.spent: dict[str, list[float]] = defaultdict(list)
         self._page: dict[str, float] = defaultdict(float)
         self._inside: list[float] = []  # seconds of stages within each stage that runs
         self._pipeline = Pipeline.load("default", model, device="cpu")
-        classifier = self._pipeline.classifier
-        prepare.bring(classifier.id, classifier.file_bytes)
-        for stage, name in _INNER.items():
-            setattr(prepare, name, self._clocked(stage, getattr(prepare, name)))
+        bring(*self._pipeline.brought)
+        for stage, (caller, name) in _INNER.items():
+            module = importlib.import_module(f"digitocr.{caller}")
+            setattr(module, name, self._clocked(stage, getattr(module, name)))
 
     def read(self, path: Path) -> None:
         """Read the first page of a file."""
         from digitocr.export import write
+        from digitocr.ingest import Source
         from digitocr.prepare import prepare
         from digitocr.types import Document
 
         pipeline = self._pipeline
         ingest = self._clocked(f"ingest {path.suffix}", prepare)  # and all the stages within
-        (glyphs,) = ingest(path, 0, 1, pipeline.recipe).pages
-        reading = self._clocked("assemble", pipeline.assembled)(
-            path.name, glyphs, glyphs.probabilities
-        )
-        document = Document(path.name, "", pipeline.recipe.name, pipeline.classifier.id, (reading,))
+        read = ingest(Source(path, path.name), 0, 1, pipeline.recipe).read
+        document = Document(path.name, "", pipeline.recipe.name, pipeline.classifier.id, read)
         with tempfile.TemporaryDirectory() as folder:
             self._clocked("export", write)([document], str(Path(folder, "out.csv")))
         for stage, seconds in self._page.items():

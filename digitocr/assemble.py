@@ -7,6 +7,7 @@ followed by a word.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -405,21 +406,25 @@ def _bounds(tokens: list[Token]) -> Box:
 
 def _digit(token: Token, glyphs: Glyphs) -> Digit:
     """A digit with its next best readings."""
-    order = np.argsort(-token.probabilities[:NOT_A_DIGIT], kind="stable")
+    shares = token.probabilities[:NOT_A_DIGIT].tolist()  # a list is quicker than so small arrays
+    order = sorted(range(NOT_A_DIGIT), key=lambda at: -shares[at])
     others = tuple(
-        (CLASSES[at], float(token.probabilities[at]))
-        for at in order[: 1 + _ALTERNATIVES]
-        if CLASSES[at] != token.text
+        (CLASSES[at], shares[at]) for at in order[: 1 + _ALTERNATIVES] if CLASSES[at] != token.text
     )
     return Digit(token.text, token.confidence, _on_page(token.box, glyphs), others)
 
 
 def _on_page(box: Box, glyphs: Glyphs) -> Box:
     """A box of the ink picture as the upright box around it on the page."""
-    left, top, right, bottom = box
-    corners = np.array([[left, top, 1], [right, top, 1], [left, bottom, 1], [right, bottom, 1]])
-    on_page = corners @ glyphs.to_page.T
+    corners = [(x, y) for x in (box[0], box[2]) for y in (box[1], box[3])]
+    (a, b, c), (d, e, f) = glyphs.to_page.tolist()
     width, height = glyphs.page_size
-    low = np.clip(np.floor(on_page.min(axis=0) + 1e-6), 0, [width, height]).astype(int)
-    high = np.clip(np.ceil(on_page.max(axis=0) - 1e-6), 0, [width, height]).astype(int)
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+    left, right = _limits([a * x + b * y + c for x, y in corners], width)
+    top, bottom = _limits([d * x + e * y + f for x, y in corners], height)
+    return left, top, right, bottom
+
+
+def _limits(places: list[float], size: int) -> tuple[int, int]:
+    """The whole pixels, of ``size`` there are, from the first of some places to the last."""
+    low, high = math.floor(min(places) + 1e-6), math.ceil(max(places) - 1e-6)
+    return min(max(low, 0), size), min(max(high, 0), size)

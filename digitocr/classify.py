@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import sys
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from digitocr.errors import ModelError
 from digitocr.mnist import NORMALIZATION
 from digitocr.types import CLASSES, NOT_A_DIGIT, ModelId
-from digitocr.weights import Header, Tensors, read_model, risk_in
+from digitocr.weights import Header, Tensors, bytes_of, read_model, risk_in
 
 __all__ = ["Classifier", "arrived"]
 
@@ -62,13 +61,7 @@ class Classifier:
     @property
     def file_bytes(self) -> bytes:
         """Those of its file. Raises ModelError where it is not the same any more."""
-        try:
-            data = self._path.read_bytes()
-        except OSError as error:
-            raise ModelError(f"the model file {self._path} is not there any more") from error
-        if hashlib.sha256(data).hexdigest() != self.id.sha256:
-            raise ModelError(f"the model {self.id.name} was changed while it was read with")
-        return data
+        return bytes_of(self._path, self.id.sha256)
 
     @classmethod
     def load(cls, path: Path, device: str = "auto", data: bytes | None = None) -> Classifier:

@@ -1,10 +1,10 @@
 """The stages in order: files in, documents with their numbers out.
 
 ingest -> clean -> segment -> normalize      in worker processes, page by page
-classify, what looks says needs it           on the processor: there too
+classify, what looks says needs it, assemble on the processor: there too
                                              on graphics cards, and wherever Ray's actors are:
                                              here, in batches across pages and documents
-assemble                                     here, one Document per file, in order
+one Document per file, in order              here
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from itertools import chain, groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from digitocr.annotate import annotate
-from digitocr.assemble import assemble, grammar_for
+from digitocr.assemble import grammar_for
 from digitocr.engines.local import Workers, outcome, usable_cores
 from digitocr.engines.parts import prepared_parts
 from digitocr.engines.worker import Process
@@ -32,6 +32,7 @@ from digitocr.fingerprint import Fingerprint, fingerprint
 from digitocr.ingest import Source, find_documents
 from digitocr.looks import probabilities_of
 from digitocr.prepare import FAULT, Part, bring
+from digitocr.reader import Reader
 from digitocr.recipe import AssembleOptions, Recipe, load_recipe
 from digitocr.resources import find_model, find_pipeline
 from digitocr.risk import Bar, Bars, RiskTable
@@ -127,6 +128,12 @@ class Pipeline:
         """What readings depend on besides the document."""
         return fingerprint(self.recipe, self.models, self.classifier.device, self.expected)
 
+    @property
+    def brought(self) -> tuple[Any, ...]:
+        """What ``prepare.bring`` takes to read with this. Raises ModelError."""
+        models = (self.classifier.id, self.classifier.file_bytes, self.transcriber)
+        return (*models, self.bars, self.recipe.value, self.expected)
+
     def read(self, path: str | Path) -> Document:
         """Read one file. Raises InputMissing where there is none."""
         if Path(path).is_dir():
@@ -189,8 +196,8 @@ class Pipeline:
         self, file: str, glyphs: Glyphs, probabilities: NDArray[np.float32]
     ) -> PageReading:
         """The numbers of one page whose glyphs were classified: float32 (N, 11)."""
-        strips = () if self.transcriber is None else self.transcriber.transcribe(glyphs.strips)
-        return assemble(file, glyphs, probabilities, self.bars, self.grammar, strips)
+        reader = Reader(self.bars, self.grammar, self.transcriber)
+        return reader.page(file, glyphs, probabilities)
 
     def _workers(self, jobs: int | None, engine: Engine) -> AbstractContextManager[Workers]:
         """The processes that work. Raises UsageError where the engine is not installed."""
@@ -206,11 +213,10 @@ class Pipeline:
         return ray_workers(jobs, megabytes, cards=self.classifier.wanted != "cpu")
 
     def _process(self) -> Callable[[int], Process]:
-        """What begins a worker here; on the processor it classifies, too. Raises ModelError."""
+        """What begins a worker here; on the processor it reads, too. Raises ModelError."""
         if self.classifier.device != "cpu":
             return Process
-        brought = (self.classifier.id, self.classifier.file_bytes)
-        return partial(Process, first=pickle.dumps((bring, brought)))
+        return partial(Process, first=pickle.dumps((bring, self.brought)))
 
     def _draw(self, source: Source, document: Document, stem: Path, workers: Workers) -> None:
         """Write a document's overlays, ``STEM.pN.png``. Raises OutputError."""
@@ -234,28 +240,14 @@ class Pipeline:
             yield source, self._document(source, own)
 
     def read_batch(self, batch: _Batch) -> list[_Pages]:
-        """Classify and assemble some parts: their pages, or why there are none."""
+        """Classify and assemble some parts, where their workers have not: their pages, or why
+        there are none."""
+        pages = [page for _, part in batch for page in part.pages]
+        probabilities = iter(probabilities_of(pages, self._probabilities) if pages else [])
         return [
-            [
-                self._page(source, glyphs, page_probabilities)
-                for glyphs, page_probabilities in zip(part.pages, probabilities, strict=True)
-            ]
-            for source, part, probabilities in self._classify(batch)
+            [*part.read, *(self._page(source, page, next(probabilities)) for page in part.pages)]
+            for source, part in batch
         ]
-
-    def _classify(self, parts: _Batch) -> Iterator[tuple[Source, Part, list[NDArray[np.float32]]]]:
-        """Classify the glyphs of several parts at once, where their workers have not."""
-        pages = [page for _, part in parts for page in part.pages if page.probabilities is None]
-        rest = iter(probabilities_of(pages, self._probabilities) if pages else [])
-        for source, part in parts:
-            yield (
-                source,
-                part,
-                [
-                    next(rest) if page.probabilities is None else page.probabilities
-                    for page in part.pages
-                ],
-            )
 
     def _probabilities(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Those of some glyphs, while workers need the processor too."""
@@ -337,14 +329,14 @@ def _bar(risk: float, table: RiskTable, how: str) -> Bar:
 def _batches(parts: Iterable[tuple[Source, Part]], recipe: Recipe) -> Iterator[_Batch]:
     """Parts gathered across documents until they hold enough glyphs to classify at once.
 
-    What need not be classified any more waits for nothing.
+    What needs no classification, or no more, waits for nothing.
     """
     waiting: _Batch = []
     crops = 0
     for source, part in parts:
         waiting.append((source, part))
         crops += sum(len(page.crops) for page in part.pages)
-        ready = not crops and all(page.probabilities is not None for page in part.pages)
+        ready = not crops and all(page.error for page in part.pages)
         if ready or crops >= recipe.model.batch or len(waiting) >= _MOST_WAITING:
             yield waiting
             waiting, crops = [], 0

@@ -1,7 +1,7 @@
-"""Stages 1 to 5 for some pages of a document: what a worker process does.
+"""Stages 1 to 6 for some pages of a document: what a worker process does.
 
-A worker classifies where it was brought a model for it; else that is left to its owner. Nothing
-here loads torch. What goes wrong with a page or a document comes back as a
+A worker classifies and assembles where it was brought what it takes; else that is left to its
+owner. Nothing here loads torch. What goes wrong with a page or a document comes back as a
 sentence, so that one bad page never costs another.
 """
 
@@ -9,25 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.assemble import grammar_for
 from digitocr.clean import clean
 from digitocr.errors import DocumentError, place
-from digitocr.ingest import OpenDocument, open_document
+from digitocr.ingest import OpenDocument, Source, open_document
 from digitocr.lift import lift
 from digitocr.looks import looked_at
 from digitocr.mnist import SIDE
 from digitocr.normalize import normalize
-from digitocr.recipe import Recipe
+from digitocr.reader import Reader
+from digitocr.recipe import Recipe, ValueOptions
+from digitocr.risk import Bars
 from digitocr.segment import segment
-from digitocr.types import NOT_A_DIGIT, Glyphs, Ink, ModelId, Page, Segments
+from digitocr.types import Glyphs, Ink, ModelId, Page, PageReading, ReadError, Segments
 
 if TYPE_CHECKING:
     from digitocr.classify import Classifier
+    from digitocr.transcribe import Transcriber
 
 __all__ = ["FAULT", "Part", "bring", "failed_page", "prepare", "prepare_page"]
 
@@ -36,14 +39,15 @@ _MEMORY = "reading it takes more memory than the pipeline allows"
 _CV_MEMORY = -4  # how OpenCV says that there is none left
 _NO_CROPS = np.zeros((0, SIDE, SIDE), np.uint8)
 
-_brought: list[Classifier] = []  # to this process, if it is to classify
+_brought: list[tuple[Classifier, Reader]] = []  # to this process, if it is to read
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some pages of a document, ready to be assembled, or to be classified first.
+    """Some pages of a document: read, or prepared to be.
 
     sha256: of the file, "" where it could not be read. page_count: of the whole document.
+    pages: to be classified and assembled. read: those that are, or why they are not.
     error: why the document cannot be read, "" where it can. transient: that may pass.
     faults: where in our own code something went wrong, for each time.
     """
@@ -51,49 +55,75 @@ class Part:
     sha256: str = ""
     page_count: int = 0
     pages: tuple[Glyphs, ...] = ()
+    read: tuple[PageReading | ReadError, ...] = ()
     error: str = ""
     faults: tuple[str, ...] = ()
     transient: bool = False
 
 
-def bring(id: ModelId, data: bytes) -> None:
-    """Let this process classify what it prepares, on the processor.
+def bring(
+    id: ModelId,
+    data: bytes,
+    transcriber: Transcriber | None,
+    bars: Bars,
+    value: ValueOptions,
+    expected: Sequence[str] | None,
+) -> None:
+    """Let this process read what it prepares, on the processor.
 
-    data: of the model's file. Raises ModelError.
+    data: of the model's file. The others are what a pipeline has; a grammar cannot travel, so
+    it is made here. Raises ModelError.
     """
     from digitocr.classify import arrived  # loads the runtime
 
     classifier = arrived(id, data, "cpu")
     classifier.probabilities(np.zeros((1, SIDE, SIDE), np.uint8), threads=1)  # all it loads
-    _brought[:] = [classifier]
+    _brought[:] = [(classifier, Reader(bars, grammar_for(value, expected), transcriber))]
 
 
-def prepare(path: Path, first: int, count: int, recipe: Recipe) -> Part:
-    """Prepare up to ``count`` pages of a file, beginning with page index ``first`` (from 0).
+def prepare(source: Source, first: int, count: int, recipe: Recipe) -> Part:
+    """Prepare up to ``count`` pages of a file, beginning with page index ``first`` (from 0),
+    and read them where this process was brought what it takes.
 
     Never raises: what goes wrong stands in the part.
     """
     faults: list[str] = []
     try:
-        with open_document(path, recipe.ingest) as document:
-            stop = min(first + count, document.page_count)
-            pages = tuple(
-                _try_page(document, index, recipe, faults) for index in range(first, stop)
-            )
-            return Part(document.sha256, document.page_count, pages, faults=tuple(faults))
+        with open_document(source.path, recipe.ingest) as document:
+            indices = range(first, min(first + count, document.page_count))
+            pages: tuple[Glyphs, ...] = ()
+            read: tuple[PageReading | ReadError, ...] = ()
+            if _brought:
+                read = tuple(_try_read(document, at, source.file, recipe, faults) for at in indices)
+            else:
+                pages = tuple(_try_page(document, at, recipe, faults) for at in indices)
+            return Part(document.sha256, document.page_count, pages, read, faults=tuple(faults))
     except Exception as error:
         message = _sentence(error, faults)
         return Part(error=message, faults=tuple(faults), transient=_may_pass(error))
 
 
-def prepare_page(page: Page, recipe: Recipe, classifier: Classifier | None = None) -> Glyphs:
-    """Clean, segment and normalize one page, and with a classifier classify it."""
+def prepare_page(page: Page, recipe: Recipe) -> Glyphs:
+    """Clean, segment and normalize one page."""
     ink = clean(page, recipe.clean)
     segments = segment(ink, recipe.segment)
-    if classifier is None:
-        crops, probabilities = normalize(ink, segments), None
-    else:
-        crops, probabilities = _NO_CROPS, _classified(ink, segments, classifier)
+    return _glyphs(page, ink, segments, normalize(ink, segments), recipe)
+
+
+def _read_page(
+    page: Page, file: str, recipe: Recipe, classifier: Classifier, reader: Reader
+) -> PageReading:
+    """The numbers of one page."""
+    ink = clean(page, recipe.clean)
+    segments = segment(ink, recipe.segment)
+    probabilities = _classified(ink, segments, classifier)
+    return reader.page(file, _glyphs(page, ink, segments, _NO_CROPS, recipe), probabilities)
+
+
+def _glyphs(
+    page: Page, ink: Ink, segments: Segments, crops: NDArray[np.uint8], recipe: Recipe
+) -> Glyphs:
+    """What assembly takes of a page. crops: uint8 (N, 28, 28), or none where none are needed."""
     return Glyphs(
         number=page.number,
         page_size=ink.page_size,
@@ -108,7 +138,6 @@ def prepare_page(page: Page, recipe: Recipe, classifier: Classifier | None = Non
         cuts=segments.cuts,
         mark=segments.mark,
         crops=crops,
-        probabilities=probabilities,
         strips=lift(ink, segments) if recipe.model.numbers else (),
     )
 
@@ -127,9 +156,19 @@ def _classified(ink: Ink, segments: Segments, classifier: Classifier) -> NDArray
 def _try_page(document: OpenDocument, index: int, recipe: Recipe, faults: list[str]) -> Glyphs:
     """One page, or what stands for it where it cannot be read."""
     try:
-        return prepare_page(document.page(index), recipe, *_brought)
+        return prepare_page(document.page(index), recipe)
     except Exception as error:
         return failed_page(index + 1, _sentence(error, faults), transient=_may_pass(error))
+
+
+def _try_read(
+    document: OpenDocument, index: int, file: str, recipe: Recipe, faults: list[str]
+) -> PageReading | ReadError:
+    """The numbers of one page, or why there are none."""
+    try:
+        return _read_page(document.page(index), file, recipe, *_brought[0])
+    except Exception as error:
+        return ReadError(index + 1, _sentence(error, faults), _may_pass(error))
 
 
 def _sentence(error: Exception, faults: list[str]) -> str:
@@ -163,7 +202,6 @@ def failed_page(number: int, message: str, *, transient: bool) -> Glyphs:
         cuts=np.zeros(0, np.uint8),
         mark=np.zeros(0, np.uint8),
         crops=_NO_CROPS,
-        probabilities=np.zeros((0, NOT_A_DIGIT + 1), np.float32),
         error=message,
         transient=transient,
     )

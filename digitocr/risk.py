@@ -21,7 +21,8 @@ _SURE = 0.9  # how surely the wrong values are no more than what is promised
 class Bar:
     """From which confidence on values are accepted; above 1 none is.
 
-    usual: the share of values that reached it when that was measured, 0 where it was not.
+    usual: the share of values that reached it when that was measured, below 1, and 0 where it
+        was not.
     """
 
     confidence: float
@@ -32,9 +33,7 @@ class Bar:
         ones, and what was measured tells little of them."""
         if not values or not self.usual:
             return False
-        from scipy.special import bdtr  # takes as long to load as a page to read
-
-        return float(bdtr(accepted, values, self.usual)) < _UNLIKE
+        return _at_most(accepted, values, self.usual) < _UNLIKE
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +110,19 @@ class RiskTable:
             if most <= risk:
                 best = Accepted(confidence, values, wrong, most)
         return best
+
+
+def _at_most(count: int, trials: int, share: float) -> float:
+    """How probable it is that so few of some trials succeed, each with a share above 0, below 1.
+
+    By hand: workers ask for it, and SciPy takes longer to load than a page to read.
+    """
+    logarithms = (
+        math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+        + k * math.log(share) + (trials - k) * math.log1p(-share)
+        for k in range(count + 1)
+    )  # fmt: skip
+    return math.fsum(map(math.exp, logarithms))
 
 
 def _upper(wrong: int, values: int) -> float:

@@ -18,7 +18,7 @@ from digitocr.classifying.processor import StripProcessor
 from digitocr.errors import ModelError
 from digitocr.strips import HEIGHT, SIGNS, STEP, STRIP
 from digitocr.types import ModelId, Strip, StripReading, Trust
-from digitocr.weights import Header, read_model, risk_in
+from digitocr.weights import Header, bytes_of, read_model, risk_in
 
 __all__ = ["Transcriber"]
 
@@ -44,8 +44,8 @@ class Transcriber:
         self._path = path
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travels as the bytes of its file."""
-        return _arrived, (self.id, self._path.read_bytes())
+        """Travels as the bytes of its file. Raises ModelError where it has changed."""
+        return _arrived, (self.id, bytes_of(self._path, self.id.sha256))
 
     @classmethod
     def load(cls, path: Path, data: bytes | None = None) -> Transcriber:

@@ -184,15 +184,13 @@ class StripReading:
 
 @dataclass(frozen=True, slots=True)
 class Glyphs:
-    """The candidates of one page as one batch: what crosses from a worker to the parent.
-
-    Where the worker classified them, their pictures stay there and their probabilities come.
+    """The candidates of one page as one batch: what crosses from a worker to the parent, where
+    the worker does not read them itself.
 
     number, page_size, dpi, rotation, skew, to_page: of the page, as in ``Page`` and ``Ink``.
     fields: as in ``Segments``.
     field, span, boxes, cuts, mark: as in ``Segments``; boxes in pixels of the ink picture.
     crops: uint8 (N, 28, 28), in MNIST format, 255 is ink; (0, 28, 28) once classified.
-    probabilities: float32 (N, 11), of each digit and last of none; None before.
     strips: for each field, its number as a whole where the field is given; empty for none.
     error: a sentence where the page could not be read, else empty; then N is 0.
     transient: whether that may pass, as in ``ReadError``.
@@ -211,7 +209,6 @@ class Glyphs:
     cuts: NDArray[np.uint8]
     mark: NDArray[np.uint8]
     crops: NDArray[np.uint8]
-    probabilities: NDArray[np.float32] | None = None
     strips: tuple[Strip | None, ...] = ()
     error: str = ""
     transient: bool = False

@@ -23,7 +23,7 @@ from digitocr.errors import ModelError, OutputError
 from digitocr.risk import RiskTable
 from digitocr.types import CLASSES
 
-__all__ = ["Header", "Tensors", "read_model", "risk_in", "write_model"]
+__all__ = ["Header", "Tensors", "bytes_of", "read_model", "risk_in", "write_model"]
 
 _KEY = "digitocr"  # of the header's entry in the file's metadata
 
@@ -86,6 +86,20 @@ def read_model(path: Path, data: bytes | None = None) -> tuple[Header, Tensors, 
     if header.sha256 != _digest(header, tensors):
         raise ModelError(f"the model file {path} was changed after it was made; get it again")
     return header, tensors, hashlib.sha256(data).hexdigest()
+
+
+def bytes_of(path: Path, sha256: str) -> bytes:
+    """Those of a model's file that was read before: sha256 is its, in hex.
+
+    Raises ModelError where the file is not the same any more.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"the model file {path} is not there any more") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ModelError(f"the model {path.stem} was changed while it was read with")
+    return data
 
 
 def risk_in(path: Path, header: Header) -> RiskTable:

@@ -40,6 +40,7 @@ ABOVE = {
 }
 IN_WORKERS = (
     *("prepare", "annotate", "ingest", "clean", "segment", "normalize", "lift", "looks"),
+    "reader",
     "engines.worker",
 )
 ON_CARDS = {"classifying.cuda", "network"}  # loaded where there are graphics cards, not by workers
@@ -169,9 +170,10 @@ def test_a_worker_that_classifies_stays_light() -> None:
     heavy = {"torch", "pandas", "pyarrow", "matplotlib", "click", "ray", "scipy", "skimage"}
     bring = (
         "from digitocr.classify import Classifier; from digitocr.resources import find_model; "
-        "from digitocr.prepare import bring; "
+        "from digitocr.prepare import bring; from digitocr.risk import Bars; "
+        "from digitocr.recipe import ValueOptions; "
         "shipped = Classifier.load(find_model('digits'), 'cpu'); "
-        "bring(shipped.id, shipped.file_bytes)"
+        "bring(shipped.id, shipped.file_bytes, None, Bars(), ValueOptions('date'), ['1/2/2003'])"
     )
     loaded = loaded_by(bring)
     assert "onnxruntime" in loaded

@@ -289,9 +289,9 @@ def test_pages_of_two_files_are_not_taken_for_one_document(
     """A file that is changed while it is read is told so, and nothing else of it."""
     source = Source(tmp_path / "many.tif", "many.tif")
     names = ("form.png", "form.jpg", "form.png")
-    parts = [(source, prepare(scans / name, 0, 1, pipeline.recipe)) for name in names]
+    parts = [(source, prepare(Source(scans / name, name), 0, 1, pipeline.recipe)) for name in names]
     other = Source(scans / "blank.png", "blank.png")
-    parts.append((other, prepare(other.path, 0, 1, pipeline.recipe)))
+    parts.append((other, prepare(other, 0, 1, pipeline.recipe)))
     monkeypatch.setattr("digitocr.pipeline.prepared_parts", lambda *_: iter(parts))
     changed, blank = pipeline.read_sources([source, other], jobs=1)
     assert (changed.sha256, changed.pages) == ("", ())
@@ -301,10 +301,15 @@ def test_pages_of_two_files_are_not_taken_for_one_document(
     assert len(blank.pages) == 1
 
 
-def test_a_page_reads_the_same_wherever_it_is_classified(pipeline, scans) -> None:
+@pytest.mark.parametrize("name", ["default", "number", "dates"])
+def test_a_page_reads_the_same_wherever_it_is_read(scans, tmp_path, name) -> None:
+    if name == "dates":
+        (tmp_path / "dates.toml").write_text('[value]\nkind = "date"\n')
+        name = str(tmp_path / "dates.toml")
+    pipeline = Pipeline.load(name, device="cpu")
     source = Source(scans / "form.png", "form.png")
-    part = prepare(source.path, 0, 1, pipeline.recipe)
-    assert part.pages[0].probabilities is None  # this process was brought no model
+    part = prepare(source, 0, 1, pipeline.recipe)
+    assert len(part.pages) == 1  # this process was brought no model
     (pages,) = pipeline.read_batch([(source, part)])
     assert tuple(pages) == pipeline.read(source.path).pages
 

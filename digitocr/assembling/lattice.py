@@ -90,7 +90,7 @@ def token(
 
     box: int32 (4,). probabilities: float32 (11,). mark: ASCII, 0 for none.
     """
-    left, top, right, bottom = (int(edge) for edge in box)
+    left, top, right, bottom = box.tolist()
     if digit:
         text = CLASSES[int(probabilities[:NOT_A_DIGIT].argmax())]
         return Token("digit", text, (left, top, right, bottom), probabilities)
@@ -195,7 +195,7 @@ def _scores(
     """
     heights = boxes[:, 3] - boxes[:, 1]
     size = np.clip((heights / height - _NO_DIGIT) / (_LEAST_DIGIT - _NO_DIGIT), 0.01, 1.0)
-    size[np.isin(mark, [ord("/"), ord(",")])] = 0.01
+    size[(mark == ord("/")) | (mark == ord(","))] = 0.01
     digit = np.log(np.maximum(probabilities[:, :NOT_A_DIGIT].max(axis=1) * size, 1e-6))
     other = np.log(np.maximum(np.maximum(probabilities[:, NOT_A_DIGIT], 1 - size), 1e-6))
     separator = np.where(mark > 0, other, -np.inf)

@@ -40,7 +40,7 @@ with _hushed():  # it warns of screens that are no graphics cards, past every se
 
 __all__ = ["Processor", "StripProcessor"]
 
-_BATCH = 16  # pictures; more gain nothing, and the last batch is filled up
+_BATCH = 4  # pictures; of more, what flows does not fit the cache, and the last batch is filled up
 
 
 class Processor:

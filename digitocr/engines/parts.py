@@ -77,7 +77,7 @@ def _start(task: _Task, recipe: Recipe, workers: Workers) -> None:
         # not suffice, each page gets as much, and one that hangs costs it twice, not five times.
         seconds = recipe.limits.page_seconds
         task.future = workers.submit(
-            prepare, task.source.path, task.first, task.count, recipe, seconds=seconds
+            prepare, task.source, task.first, task.count, recipe, seconds=seconds
         )
 
 
