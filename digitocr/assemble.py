@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -30,9 +31,11 @@ from digitocr.assembling.lattice import (
     best_path,
     edges_of,
     figure_height,
+    number_between,
     row_of,
     token,
 )
+from digitocr.assembling.runs import Run, is_tall, plain_run, stretches
 from digitocr.recipe import ValueOptions
 from digitocr.risk import Bar, Bars
 from digitocr.trust import Evidence
@@ -54,16 +57,23 @@ from digitocr.types import (
 if TYPE_CHECKING:
     from digitocr.assembling.decode import Meaning
 
-__all__ = ["assemble", "evidence", "grammar_for", "looked_at_first", "looked_at_next"]
+__all__ = ["Strips", "assemble", "evidence", "grammar_for", "looked_at_first", "looked_at_next"]
 
 _SAME_NUMBER = 0.8  # of the figures' height: numbers with a narrower gap may be one
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
 _MAYBE = 0.1  # the probability of a digit in a cell after others that is not ruled out
 _SHORT_ROW = 4  # cells: most of them may be crossed out before a small number
 _ODD = re.compile(r"[.,'/-]{2}(?<!/-$)")  # two separators side by side; "500/-" is none
+_STROKE = re.compile("1-+$")  # so amounts seldom end, and often by a stroke: 500/-
 _ALTERNATIVES = 3
+_FOUND_WHOLE = "its digits alone do not tell that it is a number"
 _IS_UNLIKE = "so much is doubtful here that it is unlike what the accepted error was measured on"
+_SURELY = 0.9  # a number read digit by digit with this needs no second reader
+_PLAINLY = 0.5  # what is less surely a number by both readers is left as it was
 _UNREAD = 0.05  # that high ink in a place where a number is known to stand is none of its digits
+
+Strips = Callable[[int, int, int], StripReading | None]
+_Said = Callable[[int, int], StripReading | None]  # the same, of one field
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +101,20 @@ def assemble(
     probabilities: NDArray[np.float32],
     bars: Bars,
     grammar: Grammar | None = None,
-    strips: Sequence[StripReading | None] = (),
+    strips: Strips | None = None,
 ) -> PageReading:
     """Read the numbers of one page.
 
     probabilities: float32 (N, 11), of each candidate in ``glyphs``. bars: that a number's
     confidence must reach. grammar: of what its fields hold; None for any number. strips: what
-    the strip of each field says, where any was read.
+    the strip of some atoms of a field says: given its index, and the first atom and the end of
+    them, counted within the field. It is asked where digits alone do not suffice. None where
+    nothing reads strips.
     """
     readings: list[tuple[Field, _Reading]] = []
     for index, (field, own) in enumerate(zip(glyphs.fields, _candidates(glyphs), strict=True)):
-        read = _read_field(field, glyphs, probabilities[own], own)
-        strip = strips[index] if strips else None
-        if grammar is not None or strip is not None:
-            read = [_meant(reading, grammar or _any_number(), strip) for reading in read]
+        said = None if strips is None else partial(strips, index)
+        read = _read_field(field, glyphs, probabilities[own], own, grammar, said)
         readings += [(field, reading) for reading in read]
     readings = _doubt_neighbours(readings)
     numbers = [
@@ -242,26 +252,138 @@ def _doubt_unlike(numbers: list[Number], own: Sequence[int], bar: Bar) -> None:
 
 
 def _read_field(
-    field: Field, glyphs: Glyphs, probabilities: NDArray[np.float32], own: slice
+    field: Field,
+    glyphs: Glyphs,
+    probabilities: NDArray[np.float32],
+    own: slice,
+    grammar: Grammar | None,
+    said: _Said | None,
 ) -> list[_Reading]:
     """The numbers of one field."""
     if field.kind == "cells":
-        return _read_cells(field, glyphs.boxes[own], probabilities)
-    if own.start == own.stop:
-        return [_Reading([])] if field.kind == "given" else []
+        readings = _read_cells(field, glyphs.boxes[own], probabilities)
+    elif own.start == own.stop:
+        readings = [_Reading([])] if field.kind == "given" else []
+    elif field.kind == "given":
+        return [_read_given(glyphs, probabilities, own, grammar, said)]
+    else:
+        readings = _read_open(field, glyphs, probabilities, own, grammar, said)
+    if grammar is None:
+        return readings
+    return [one if one.meaning else _meant(one, grammar, None) for one in readings]
+
+
+def _read_given(
+    glyphs: Glyphs,
+    probabilities: NDArray[np.float32],
+    own: slice,
+    grammar: Grammar | None,
+    said: _Said | None,
+) -> _Reading:
+    """The number in a place where one is known to stand; there is ink."""
+    height = figure_height(glyphs.boxes[own], probabilities)
+    edges = edges_of(glyphs, probabilities, own, height, given=True)
+    tokens, places = best_path(edges, height)
+    reading = replace(_given_number(tokens, height), edges=edges, height=height)
+    strip = said(0, places[-1]) if said is not None else None
+    if grammar is None and strip is None:
+        return reading
+    return _meant(reading, grammar or _any_number(), strip)
+
+
+def _read_open(
+    field: Field,
+    glyphs: Glyphs,
+    probabilities: NDArray[np.float32],
+    own: slice,
+    grammar: Grammar | None,
+    said: _Said | None,
+) -> list[_Reading]:
+    """The numbers in a box or on open paper, where there is ink."""
     if field.kind == "free":
         end = _ends(glyphs, own)
         if cannot_end(glyphs.mark[own][end], probabilities[end]):
             return []  # which needs no more of the probabilities, see looked_at_next
     height = figure_height(glyphs.boxes[own], probabilities)
-    edges = edges_of(glyphs, probabilities, own, height, given=field.kind == "given")
-    tokens = best_path(edges, height)
-    if field.kind == "free":
-        runs = free_numbers(tokens, height)
-        return [_Reading(run, field.doubt or only_strokes(run)) for run in runs]
-    if field.kind == "given":
-        return [replace(_given_number(tokens, height), edges=edges, height=height)]
-    return _box_number(tokens, height, field.doubt)
+    edges = edges_of(glyphs, probabilities, own, height)
+    tokens, places = best_path(edges, height)
+    if field.kind == "box":
+        readings = _box_number(tokens, height, field.doubt)
+    else:
+        numbers = free_numbers(tokens, height)
+        readings = [_Reading(run, field.doubt or only_strokes(run)) for run in numbers]
+    if said is None:
+        return readings
+    line = _Line(field, edges, height, tokens, places)
+    return _read_again(line, readings, grammar, said)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A box or a line on open paper as its lattice reads it.
+
+    height: of its figures. places: between which of its atoms each of the tokens stands.
+    """
+
+    field: Field
+    edges: Edges
+    height: float
+    tokens: list[Token]
+    places: list[int]
+
+
+def _read_again(
+    line: _Line, readings: list[_Reading], grammar: Grammar | None, said: _Said
+) -> list[_Reading]:
+    """The numbers of a line, those that its lattice does not surely read whole by their strips.
+
+    readings: as the lattice reads them, at most one in each stretch between wide gaps.
+    """
+    tokens, height = line.tokens, line.height
+    boxed = line.field.kind == "box"
+    result = []
+    for begin, end in [(0, len(tokens))] if boxed else stretches(tokens, height):
+        places = {id(tokens[place]): place for place in range(begin, end)}
+        known = next((one for one in readings if id(one.tokens[0]) in places), None)
+        first = None if known is None else places[id(known.tokens[0])]
+        run = plain_run(tokens, begin, end, first, height)
+        if run is None or _is_sure(known, tokens[run.first : run.last], height):
+            whole = None
+        else:
+            whole = _read_whole(line, run, grammar, said)
+        if whole is not None and known is None:
+            whole = replace(whole, doubt=whole.doubt or _FOUND_WHOLE)
+        result += [one for one in (whole or known,) if one is not None]
+    return result
+
+
+def _is_sure(known: _Reading | None, run: list[Token], height: float) -> bool:
+    """Whether the lattice surely reads a run of tokens whole. known: as what it reads it."""
+    if known is None or any(one.kind == "other" and is_tall(one, height) for one in run):
+        return False
+    text = "".join(one.text for one in known.tokens)
+    sure = math.prod(one.confidence for one in known.tokens if one.kind == "digit")
+    return sure >= _SURELY and not _ODD.search(text)
+
+
+def _read_whole(line: _Line, run: Run, grammar: Grammar | None, said: _Said) -> _Reading | None:
+    """The number of a run by its strip and its lattice, None where these do not agree on one."""
+    from digitocr.assembling.decode import decode  # loads what makes automata
+
+    start, stop = line.places[run.first], line.places[run.last]
+    strip = said(start, stop)
+    if strip is None:
+        return None
+    edges = number_between(line.edges, start, stop, line.height)
+    meaning = decode(edges, grammar or _any_number(), strip)
+    if meaning is None or not meaning.agreed or meaning.share < _PLAINLY:
+        return None
+    signs = [*meaning.tokens, *line.tokens[run.last : run.end]]
+    tokens = trimmed([one for one in signs if one.kind != "other"])
+    doubt = line.field.doubt or (only_strokes(tokens) if line.field.kind == "free" else "")
+    if _STROKE.search("".join(one.text for one in tokens)):
+        doubt = doubt or "its last one may be a stroke"
+    return _Reading(tokens, doubt, meaning=meaning, read_whole=True)
 
 
 def _read_cells(
@@ -291,7 +413,7 @@ def _read_cells(
 def _box_number(tokens: list[Token], height: float, doubt: str) -> list[_Reading]:
     """The number in a box: all its digits, where it holds little else."""
     digits = [at for at, one in enumerate(tokens) if one.kind == "digit"]
-    others = [at for at, one in enumerate(tokens) if one.kind == "other" and _tall(one, height)]
+    others = [at for at, one in enumerate(tokens) if one.kind == "other" and is_tall(one, height)]
     if not digits or len(others) > max(1, len(digits) // 2):
         return []
     # A currency sign or a label stands before the digits; what stands among or behind them
@@ -306,7 +428,7 @@ def _given_number(tokens: list[Token], height: float) -> _Reading:
     digits = [at for at, one in enumerate(tokens) if one.kind == "digit"]
     if not digits:
         return _Reading([], "there is ink, but no digit is read")
-    unread = sum(one.kind == "other" and _tall(one, height) for one in tokens)
+    unread = sum(one.kind == "other" and is_tall(one, height) for one in tokens)
     doubt = "something that is not read stands among or beside the digits" if unread else ""
     read = trimmed([one for one in tokens if one.kind != "other"])
     return _Reading(read, doubt, unread=unread)
@@ -332,10 +454,6 @@ def _meant(reading: _Reading, grammar: Grammar, strip: StripReading | None) -> _
         return replace(read, meaning=meaning, read_whole=strip is not None)
     tokens = trimmed([one for one in meaning.tokens if one.kind != "other"])
     return replace(reading, tokens=tokens, meaning=meaning)
-
-
-def _tall(token: Token, height: float) -> bool:
-    return token.box[3] - token.box[1] >= 0.6 * height
 
 
 def _number(

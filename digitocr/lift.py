@@ -1,6 +1,8 @@
-"""Stage 4, beside ``normalize``: the number of each given field is lifted off as one strip.
+"""Stage 4, beside ``normalize``: a number is lifted off the page as one strip.
 
-Where digits touch, no crop holds one alone; a strip holds them all, as they were written.
+Where digits touch, no crop holds one alone; a strip holds them all, as they were written. Which
+ink to lift is known late, when the digits that stand apart are read, so that until then each
+field's writing is kept.
 """
 
 from __future__ import annotations
@@ -12,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.strips import FIGURE, HEIGHT
-from digitocr.types import Ink, Segments, Strip
+from digitocr.types import Field, Ink, Segments, Strip, Writing
 
-__all__ = ["lift"]
+__all__ = ["lift", "writings"]
 
 _MARGIN = 5  # pixels of a strip, at either end
 _SMALL = 0.4  # of the highest piece: what is lower tells nothing of the figures' height
@@ -28,41 +30,51 @@ _SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
 Bytes = NDArray[Any]  # uint8; OpenCV's types say less
 
 
-def lift(ink: Ink, segments: Segments) -> tuple[Strip | None, ...]:
-    """A strip for each field of ``segments`` that is given and holds ink, None for others."""
-    starts = np.searchsorted(segments.field, np.arange(len(segments.fields) + 1))
-    found: list[Strip | None] = []
-    for field, start, stop in zip(segments.fields, starts, starts[1:], strict=False):
-        if field.kind != "given" or start == stop:
-            found.append(None)
-            continue
-        span = segments.span[start:stop]
-        atoms = slice(int(span.min()), int(span.max()))
-        found.append(_strip(ink, segments, atoms))
-    return tuple(found)
+def writings(ink: Ink, segments: Segments) -> tuple[Writing | None, ...]:
+    """The writing in each field, None in one that has cells or holds no ink."""
+    starts = np.searchsorted(segments.field, np.arange(len(segments.fields) + 1)).tolist()
+    return tuple(
+        None if field.cells or start == stop else _writing(ink, segments, field, start, stop)
+        for field, start, stop in zip(segments.fields, starts, starts[1:], strict=False)
+    )
 
 
-def _strip(ink: Ink, segments: Segments, atoms: slice) -> Strip | None:
-    """The strip of some atoms."""
-    boxes = segments.atom_boxes[atoms]
+def lift(writing: Writing, start: int = 0, stop: int | None = None) -> Strip | None:
+    """The strip of a field's atoms from one to another, None where it is too long for a number.
+
+    start, stop: counted within the field; all of them by default.
+    """
+    boxes = writing.boxes[start:stop]
     height, middle = _figures(boxes)
     scale = FIGURE / height
     left, right = int(boxes[:, 0].min()), int(boxes[:, 2].max())
     width = round((right - left) * scale) + 2 * _MARGIN
     if width > _WIDEST * HEIGHT:
         return None
-    window = slice(max(0, left - 2), right + 2)
-    dark = _even(_own_ink(ink, segments, atoms, window))
+    window = slice(max(0, left - writing.left - 2), right - writing.left + 2)
+    dark = _even(_own_ink(writing, slice(start, start + len(boxes)), window))
     if scale < 1:  # linear interpolation alone would miss rows
         dark = cv2.GaussianBlur(dark, (0, 0), 0.4 / scale)
     onto = np.array(
         [
-            [scale, 0, _MARGIN - (left - window.start) * scale],
-            [0, scale, HEIGHT / 2 - scale * middle],
+            [scale, 0, _MARGIN - (left - writing.left - window.start) * scale],
+            [0, scale, HEIGHT / 2 - scale * (middle - writing.top)],
         ]
     )
     pixels = cv2.warpAffine(dark, onto, (width, HEIGHT), flags=cv2.INTER_LINEAR)
     return Strip(np.asarray(pixels, np.uint8), scale, left - _MARGIN / scale)
+
+
+def _writing(ink: Ink, segments: Segments, field: Field, start: int, stop: int) -> Writing:
+    """The writing of a field whose candidates are those from ``start`` to ``stop``."""
+    first, last = int(segments.span[start, 0]), int(segments.span[stop - 1, 1])
+    boxes = segments.atom_boxes[first:last]
+    left, top = boxes[:, :2].min(axis=0).tolist()
+    right, bottom = boxes[:, 2:].max(axis=0).tolist()
+    left, top = (max(0, min(own) - 2) for own in ((left, field.box[0]), (top, field.box[1])))
+    right, bottom = (max(own) + 2 for own in ((right, field.box[2]), (bottom, field.box[3])))
+    window = slice(top, bottom), slice(left, right)
+    return Writing(ink.grey[window], segments.labels[window], left, top, first, boxes)
 
 
 def _figures(boxes: NDArray[np.int32]) -> tuple[float, float]:
@@ -89,11 +101,11 @@ def _median(values: NDArray[np.float64], weights: NDArray[np.int32]) -> float:
     return float(values[order][np.searchsorted(total, total[-1] / 2)])
 
 
-def _own_ink(ink: Ink, segments: Segments, atoms: slice, window: slice) -> Bytes:
+def _own_ink(writing: Writing, atoms: slice, window: slice) -> Bytes:
     """The grey ink of some atoms and of one pixel around them, 255 is ink."""
-    labels = np.ascontiguousarray(segments.labels[:, window])
-    mine = cv2.inRange(labels, atoms.start + 1, atoms.stop)
-    dark = cv2.bitwise_not(np.ascontiguousarray(ink.grey[:, window]))
+    labels = np.ascontiguousarray(writing.labels[:, window])
+    mine = cv2.inRange(labels, writing.first + atoms.start + 1, writing.first + atoms.stop)
+    dark = cv2.bitwise_not(np.ascontiguousarray(writing.grey[:, window]))
     return np.asarray(cv2.bitwise_and(dark, cv2.dilate(mine, _SQUARE)))
 
 

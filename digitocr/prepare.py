@@ -18,7 +18,7 @@ from digitocr.assemble import grammar_for
 from digitocr.clean import clean
 from digitocr.errors import DocumentError, place
 from digitocr.ingest import OpenDocument, Source, open_document
-from digitocr.lift import lift
+from digitocr.lift import writings
 from digitocr.looks import looked_at
 from digitocr.mnist import SIDE
 from digitocr.normalize import normalize
@@ -141,7 +141,7 @@ def _glyphs(
         cuts=segments.cuts,
         mark=segments.mark,
         crops=crops,
-        strips=lift(ink, segments) if recipe.model.numbers else (),
+        writing=writings(ink, segments) if recipe.model.numbers else (),
     )
 
 

@@ -18,7 +18,7 @@ from digitocr.classifying.processor import StripProcessor
 from digitocr.errors import ModelError
 from digitocr.strips import HEIGHT, SIGNS, STEP, STRIP
 from digitocr.types import ModelId, Strip, StripReading, Trust
-from digitocr.weights import Header, bytes_of, read_model, risk_in
+from digitocr.weights import Header, Tensors, bytes_of, read_model, risk_in
 
 __all__ = ["Transcriber"]
 
@@ -35,11 +35,12 @@ class Transcriber:
     risk: how often values read with it and a lattice were right when that was measured.
     """
 
-    def __init__(self, engine: StripProcessor, header: Header, id: ModelId, path: Path) -> None:
+    def __init__(self, header: Header, tensors: Tensors, id: ModelId, path: Path) -> None:
         self.id = id
         self.header = header
         self.risk = risk_in(path, header)
-        self._engine = engine
+        self._tensors = tensors
+        self._engine: StripProcessor | None = None
         self._trust = _trust(path, header)
         self._path = path
 
@@ -59,18 +60,28 @@ class Transcriber:
             raise ModelError(f"the model {path} reads '{header.normalization}', not '{STRIP}'")
         if header.classes != SIGNS or header.outputs != len(SIGNS) + 1:
             raise ModelError(f"the model {path} was made for other signs than {SIGNS}")
-        try:
-            engine = StripProcessor(header, tensors)
-        except ValueError as error:
-            raise ModelError(f"the weights in {path} do not fit the network it names") from error
-        return cls(engine, header, ModelId(path.stem, sha256), path)
+        transcriber = cls(header, tensors, ModelId(path.stem, sha256), path)
+        if data is None:  # what was sent is known to fit, and may never be needed
+            transcriber._ready()
+        return transcriber
+
+    def _ready(self) -> StripProcessor:
+        """The engine, which is made when it is first needed."""
+        if self._engine is None:
+            try:
+                self._engine = StripProcessor(self.header, self._tensors)
+            except ValueError as error:
+                raise ModelError(
+                    f"the weights in {self._path} do not fit the network it names"
+                ) from error
+        return self._engine
 
     def transcribe(self, strips: Sequence[Strip | None]) -> list[StripReading | None]:
         """What each strip says, None where there is none."""
         return [None if strip is None else self._transcribe(strip) for strip in strips]
 
     def _transcribe(self, strip: Strip) -> StripReading:
-        views = [np.exp(self._engine.shares(view)) for view in _views(strip.pixels)]
+        views = [np.exp(self._ready().shares(view)) for view in _views(strip.pixels)]
         shares = np.log(np.maximum(np.mean(views, axis=0), _LEAST))
         return StripReading(shares, strip.left, STEP / strip.scale, self._trust)
 

@@ -45,6 +45,7 @@ __all__ = [
     "Strip",
     "StripReading",
     "Trust",
+    "Writing",
 ]
 
 Box = tuple[int, int, int, int]
@@ -139,8 +140,26 @@ class Segments:
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """The ink of one field as it was written: what strips are lifted of.
+
+    grey: uint8 (h, w), as of ``Ink``. labels: int32 (h, w), as of ``Segments``.
+    left, top: the pixel of the ink picture where they begin.
+    first: the field's first atom. boxes: int32 (A, 4), of its atoms, in pixels of the ink
+        picture.
+    """
+
+    grey: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    left: int
+    top: int
+    first: int
+    boxes: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
 class Strip:
-    """The number of one field as a picture in the format of ``strips``.
+    """A number as a picture in the format of ``strips``.
 
     pixels: uint8 (32, w), 255 is ink. scale: its pixels for one of the ink picture.
     left: the column of the ink picture where it begins.
@@ -168,7 +187,7 @@ class Trust:
 
 @dataclass(frozen=True, slots=True)
 class StripReading:
-    """What a field's strip says.
+    """What a strip says.
 
     shares: float32 (signs + 1, T), the logarithms of the shares of each sign and of "nothing
         new" in each of its columns.
@@ -191,7 +210,8 @@ class Glyphs:
     fields: as in ``Segments``.
     field, span, boxes, cuts, mark: as in ``Segments``; boxes in pixels of the ink picture.
     crops: uint8 (N, 28, 28), in MNIST format, 255 is ink; (0, 28, 28) once classified.
-    strips: for each field, its number as a whole where the field is given; empty for none.
+    writing: of each field, where numbers are read as a whole, too; else empty. None where a field
+        has cells or no ink.
     error: a sentence where the page could not be read, else empty; then N is 0.
     transient: whether that may pass, as in ``ReadError``.
     """
@@ -209,7 +229,7 @@ class Glyphs:
     cuts: NDArray[np.uint8]
     mark: NDArray[np.uint8]
     crops: NDArray[np.uint8]
-    strips: tuple[Strip | None, ...] = ()
+    writing: tuple[Writing | None, ...] = ()
     error: str = ""
     transient: bool = False
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digitocr.assemble import assemble
+from digitocr.assemble import Strips, assemble
 from digitocr.risk import Bars
-from digitocr.types import CLASSES, NOT_A_DIGIT, Field, Glyphs, Number
+from digitocr.strips import SIGNS
+from digitocr.types import CLASSES, NOT_A_DIGIT, Field, Glyphs, Number, StripReading, Trust
 
 _SIZES = {".": (5, 6), ",": (5, 12), "-": (16, 5), "/": (22, 54), "1": (8, 40)}
 
@@ -54,9 +55,9 @@ class Line:
             crops=np.zeros((count, 28, 28), np.uint8),
         )
 
-    def read(self) -> list[Number]:
+    def read(self, strips: Strips | None = None) -> list[Number]:
         rows = np.array(self.rows, np.float32).reshape(-1, 11)
-        return list(assemble("a.png", self.glyphs(), rows, Bars()).numbers)
+        return list(assemble("a.png", self.glyphs(), rows, Bars(), None, strips).numbers)
 
 
 def _probabilities(sign: str, sure: float) -> NDArray[np.float32]:
@@ -259,3 +260,84 @@ def test_the_probabilities_are_not_written_to() -> None:
     before = rows.copy()
     assemble("a.png", line.glyphs(), rows, Bars())
     assert np.array_equal(rows, before)
+
+
+class Reader:
+    """Says of whatever strip it is shown that it is one text. asked: of which atoms."""
+
+    def __init__(self, text: str, sure: float = 0.99) -> None:
+        self.asked: list[tuple[int, int]] = []
+        shares = np.full((len(SIGNS) + 1, 2 * len(text) + 1), (1 - sure) / len(SIGNS), np.float32)
+        shares[-1, ::2] = sure
+        for at, sign in enumerate(text):
+            shares[SIGNS.index(sign), 2 * at + 1] = sure
+        self._said = StripReading(np.log(shares), 100.0, 10.0, Trust())
+
+    def __call__(self, field: int, start: int, stop: int) -> StripReading:
+        assert field == 0
+        self.asked.append((start, stop))
+        return self._said
+
+
+@pytest.mark.parametrize("kind", ["box", "free"])
+@pytest.mark.parametrize("text", ["1025", "11/22/2019", "44,20,000/-"])
+def test_what_the_digits_surely_tell_is_not_read_as_a_strip(kind: str, text: str) -> None:
+    reader = Reader("7")
+    (number,) = Line(text, kind).read(reader)
+    assert number.text == text and reader.asked == []
+
+
+@pytest.mark.parametrize("kind", ["box", "free"])
+def test_touching_digits_between_others_are_read_by_the_strip(kind: str) -> None:
+    (number,) = Line("44,2#00/-", kind).read(Reader("44,2000"))
+    assert number.text == "44,2000/-"
+    assert number.value == "".join(digit.value for digit in number.digits) == "442000"
+
+
+def test_what_digits_alone_do_not_tell_is_for_review_however_sure_the_strip() -> None:
+    line = Line("44,2#00")
+    assert line.read() == []
+    (number,) = line.read(Reader("44,2000", 0.9999))
+    assert number.status == "review" and "alone" in number.message
+
+
+def test_doubtful_digits_are_surer_where_the_strip_says_them_too() -> None:
+    alone, both, other = (
+        Line("4711", sure=0.9).read(strips) for strips in (None, Reader("4711"), Reader("4771"))
+    )
+    assert [number.value for (number,) in (alone, both, other)] == ["4711"] * 3
+    assert both[0].confidence > alone[0].confidence == other[0].confidence
+    assert (alone[0].status, both[0].status) == ("review", "ok")
+
+
+def test_the_strip_tells_which_specks_are_separators() -> None:
+    (number,) = Line("329,,000").read(Reader("329,000"))
+    assert (number.text, number.status) == ("329,000", "ok")
+
+
+@pytest.mark.parametrize("kind", ["box", "free"])
+@pytest.mark.parametrize("text", ["Rs 44,2#00/-", "R44,2#00/-"])
+def test_a_currency_sign_and_closing_strokes_are_not_on_the_strip(kind: str, text: str) -> None:
+    reader = Reader("44,2000")
+    Line(text, kind).read(reader)
+    first = text.replace(" ", "").index("4")
+    assert reader.asked == [(first, first + len("44,2#00"))]
+
+
+@pytest.mark.parametrize("kind", ["box", "free"])
+@pytest.mark.parametrize("text", ["SERATUS", "1#0#1#", "A10", "AB120#0", "A B C D 44,2#00"])
+def test_words_are_not_even_shown_to_the_reader_of_strips(kind: str, text: str) -> None:
+    reader = Reader("44,2000")
+    line = Line(text, kind)
+    assert line.read(reader) == line.read()
+    assert reader.asked == []
+
+
+def test_a_strip_that_says_nothing_changes_nothing() -> None:
+    for text in ("44,2#00", "329,,000", "Rs 44,2#00/-"):
+        assert Line(text).read(Reader("")) == Line(text).read()
+
+
+def test_a_one_before_a_last_dash_may_be_a_stroke() -> None:
+    (number,) = Line("3,5,,0001-").read(Reader("3,50001-", 0.9999))
+    assert number.status == "review" and "stroke" in number.message

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from digitocr.assembling.prefixes import texts_of
+from digitocr.lift import lift
 from digitocr.network import build_for_strips
 from digitocr.prepare import prepare_page
 from digitocr.recipe import CleanOptions, ModelOptions, Recipe, SegmentOptions
@@ -31,6 +32,7 @@ LAYERS = (
     "residual 3",
     "columns 8 3",
 )
+PAGES = Recipe(model=ModelOptions(numbers="numbers"))
 CUT_OUT = Recipe(
     clean=CleanOptions(turn=False, deskew=False, cut_out=True),
     segment=SegmentOptions(whole=True),
@@ -128,17 +130,39 @@ def test_a_field_cut_out_of_a_page_gives_a_strip_with_its_figures_in_the_middle(
     sheet = paper.Sheet(40, 12, 200, np.random.default_rng(3))
     sheet.hand(4, 9, "n", "59027", height=6)
     glyphs = prepare_page(Page(1, sheet.picture()), CUT_OUT)
-    (strip,) = glyphs.strips
-    assert strip is not None and strip.pixels.dtype == np.uint8
+    (writing,) = glyphs.writing
+    strip = lift(writing)
+    assert strip.pixels.dtype == np.uint8
     rows = np.flatnonzero((strip.pixels > 128).any(axis=1))
     assert strip.pixels.shape[0] == HEIGHT
     assert abs(rows[0] + rows[-1] + 1 - HEIGHT) <= 4
     assert 0.8 * FIGURE <= rows[-1] + 1 - rows[0] <= 1.3 * FIGURE
 
 
-def test_an_empty_field_has_no_strip() -> None:
+def test_an_empty_field_has_no_writing() -> None:
     glyphs = prepare_page(Page(1, np.full((60, 200), 250, np.uint8)), CUT_OUT)
-    assert glyphs.strips == (None,)
+    assert glyphs.writing == (None,)
+
+
+def test_a_part_of_a_line_is_lifted_without_the_rest(paper: ModuleType) -> None:
+    sheet = paper.Sheet(120, 60, 200, np.random.default_rng(3))
+    sheet.box(15, 20, 60, 14)
+    sheet.hand(20, 30, "n", "59027", height=6)
+    (writing,) = prepare_page(Page(1, sheet.picture()), PAGES).writing
+    assert len(writing.boxes) == 5
+    whole, part = lift(writing), lift(writing, 1, 4)
+    assert part.left + 1 / part.scale >= writing.boxes[1, 0] - 5 / part.scale > whole.left
+    gaps = np.diff(np.flatnonzero((part.pixels > 128).any(axis=0)))
+    assert (gaps > 1).sum() == 2  # three digits
+    height = (part.pixels > 128).any(axis=1).sum()
+    assert 0.8 * FIGURE <= height <= 1.3 * FIGURE
+
+
+def test_cells_have_no_writing_and_pipelines_without_a_model_keep_none(paper: ModuleType) -> None:
+    sheet = paper.Sheet(120, 60, 200, np.random.default_rng(3))
+    sheet.cells(20, 20, "n", "59027")
+    assert prepare_page(Page(1, sheet.picture()), PAGES).writing == (None,)
+    assert prepare_page(Page(1, sheet.picture()), Recipe()).writing == ()
 
 
 @pytest.mark.parametrize("width", [8, 33, 120])

@@ -24,6 +24,7 @@ __all__ = ["Meaning", "by_lattice", "by_strip", "decode"]
 _BREAKS_RULE = 0.05  # how much less likely a value is that the field's grammar forbids
 _NO_MEANING = 0.01  # a value that is less probable is not worth telling
 _CREDIBLE = 0.02  # a lattice that gives a value less does not know where its digits stand
+_RATHER = 0.5  # what a strip gives more than this, it says
 _NEVER = -math.inf
 
 
@@ -62,6 +63,10 @@ class _Belief:
     def best(self) -> str:
         return max(self.shares, key=lambda value: self.shares[value])
 
+    def agreed(self, value: str) -> bool:
+        """Whether the strip, too, says this value rather than any other."""
+        return value in self.texts and math.exp(self.texts[value][1]) > _RATHER
+
 
 def decode(edges: Edges, grammar: Grammar, strip: StripReading | None = None) -> Meaning | None:
     """The most probable value of a field, None where it hardly holds one.
@@ -88,8 +93,7 @@ def decode(edges: Edges, grammar: Grammar, strip: StripReading | None = None) ->
     share = belief.shares.get(value, 0.0)
     if share < _NO_MEANING:
         return None
-    agreed = math.exp(belief.texts.get(value, ("", _NEVER))[1]) > 0.5
-    return Meaning(tokens, value, share, changed, agreed)
+    return Meaning(tokens, value, share, changed, belief.agreed(value))
 
 
 def by_lattice(found: Found, grammar: Grammar) -> dict[str, float]:
@@ -136,10 +140,26 @@ def _believed(edges: Edges, grammar: Grammar, strip: StripReading | None) -> _Be
 
 def _tokens(belief: _Belief, value: str, strip: StripReading | None) -> list[Token]:
     """The reading of a value: by the lattice's cuts, or by the strip where it has none for it."""
-    found = belief.found.get(value, _NEVER)
-    if strip is None or value not in belief.texts or math.exp(found) >= _CREDIBLE:
+    found = math.exp(belief.found.get(value, _NEVER))
+    if strip is None or value not in belief.texts:
         return belief.lattice.tokens(value)
-    return tokens_of(belief.texts[value][0], strip, belief.lattice.edges)
+    said = tokens_of(belief.texts[value][0], strip, belief.lattice.edges)
+    if found < _CREDIBLE:
+        return said
+    tokens = belief.lattice.tokens(value)
+    return _parted(tokens, said) if belief.agreed(value) else tokens
+
+
+def _parted(tokens: list[Token], said: list[Token]) -> list[Token]:
+    """The digits of a reading with the separators that the strip says of them.
+
+    To the lattice each speck may be one.
+    """
+    digits = [one for one in tokens if one.kind == "digit"]
+    if [one.text for one in digits] != [one.text for one in said if one.kind == "digit"]:
+        return tokens
+    rest = iter(digits)
+    return [next(rest) if one.kind == "digit" else one for one in said]
 
 
 def _differing(tokens: Sequence[Token], likely: Sequence[Token]) -> tuple[int, ...]:

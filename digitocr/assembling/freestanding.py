@@ -12,13 +12,23 @@ from numpy.typing import NDArray
 from digitocr.assembling.lattice import Token, atom_boxes, least_height
 from digitocr.types import NOT_A_DIGIT
 
-__all__ = ["cannot_end", "ends", "free_numbers", "only_strokes", "trimmed"]
+__all__ = [
+    "LABEL_WORDS",
+    "NUMBER_GAP",
+    "SURE",
+    "cannot_end",
+    "ends",
+    "free_numbers",
+    "only_strokes",
+    "trimmed",
+    "words_of",
+]
 
 _WORD_GAP = 0.3  # of the figures' height: the space between words
-_NUMBER_GAP = 1.1  # of the figures' height: a wider gap parts two numbers
-_LABEL_WORDS = 3  # before a number on its line; more make a sentence
+NUMBER_GAP = 1.1  # of the figures' height: a wider gap parts two numbers
+LABEL_WORDS = 3  # before a number on its line; more make a sentence
 _FEWEST = 2  # digits of a number
-_SURE = 0.7  # the probability of a digit that is hardly anything else
+SURE = 0.7  # the probability of a digit that is hardly anything else
 _MOSTLY = 0.7  # of a number's digits on open paper are sure; what is less so is no number
 _LEAST_MEAN = 0.6  # the geometric mean of their probabilities, likewise
 _SURELY_NONE = 0.95  # so probable, other writing wins at a word's end, whatever it costs there
@@ -50,7 +60,7 @@ def ends(boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArray[np.bool_]
     if len(atoms) < _FEWEST:
         return np.zeros(len(boxes), bool)
     last = np.ones(len(atoms), bool)
-    last[:-1] = atoms[1:, 0] - atoms[:-1, 2] >= _NUMBER_GAP * least_height(boxes)
+    last[:-1] = atoms[1:, 0] - atoms[:-1, 2] >= NUMBER_GAP * least_height(boxes)
     return np.asarray(last[span[:, 1] - 1])
 
 
@@ -73,7 +83,7 @@ def _continues(tokens: list[Token], start: int, at: int, height: float) -> bool:
     if at == start:
         return tokens[at].kind == "digit"
     gap = tokens[at].box[0] - tokens[at - 1].box[2]
-    return tokens[at].kind != "other" and gap <= _NUMBER_GAP * height
+    return tokens[at].kind != "other" and gap <= NUMBER_GAP * height
 
 
 def _credible(run: list[Token]) -> bool:
@@ -82,23 +92,23 @@ def _credible(run: list[Token]) -> bool:
     if len(sure) < _FEWEST:
         return False
     mean = float(np.exp(np.log(np.maximum(sure, 1e-6)).mean()))
-    return float((sure >= _SURE).mean()) >= _MOSTLY and mean >= _LEAST_MEAN
+    return float((sure >= SURE).mean()) >= _MOSTLY and mean >= _LEAST_MEAN
 
 
 def _stands_apart(tokens: list[Token], start: int, stop: int, height: float) -> bool:
     """Whether a run of digits is neither glued to letters nor part of a sentence."""
     if start > 0:
-        words = _words(tokens[:start], height)
+        words = words_of(tokens[:start], height)
         gap = tokens[start].box[0] - tokens[start - 1].box[2]
         glued = gap < _WORD_GAP * height and len(words[-1]) > 1
-        if glued or len(words) > _LABEL_WORDS:
+        if glued or len(words) > LABEL_WORDS:
             return False
     return (
-        stop == len(tokens) or tokens[stop].box[0] - tokens[stop - 1].box[2] >= _NUMBER_GAP * height
+        stop == len(tokens) or tokens[stop].box[0] - tokens[stop - 1].box[2] >= NUMBER_GAP * height
     )
 
 
-def _words(tokens: list[Token], height: float) -> list[list[Token]]:
+def words_of(tokens: list[Token], height: float) -> list[list[Token]]:
     """Tokens parted at the gaps between words."""
     words: list[list[Token]] = []
     for one in tokens:

@@ -24,6 +24,7 @@ __all__ = [
     "edges_of",
     "figure_height",
     "least_height",
+    "number_between",
     "row_of",
     "token",
 ]
@@ -170,13 +171,30 @@ def row_of(tokens: Sequence[Token]) -> Edges:
     )
 
 
-def best_path(edges: Edges, height: float) -> list[Token]:
-    """The most probable reading of one field. height: of its figures."""
+def best_path(edges: Edges, height: float) -> tuple[list[Token], list[int]]:
+    """The most probable reading of one field, and where it parts the field's atoms: token k is
+    of those from the k-th place to the next. height: of its figures.
+    """
     apart = _word_gaps(edges.boxes, edges.span, height)
-    return [
+    path = _path(edges.span, edges.scores, apart)
+    tokens = [
         token(edges.boxes[at], edges.probabilities[at], digit, int(edges.mark[at]))
-        for at, digit in _path(edges.span, edges.scores, apart)
+        for at, digit in path
     ]
+    return tokens, [0, *(int(edges.span[at, 1]) for at, _ in path)]
+
+
+def number_between(edges: Edges, start: int, stop: int, height: float) -> Edges:
+    """The part of a field from one atom to another, where a number is taken to stand.
+
+    What may be a slash may be one there, too. height: of the figures.
+    """
+    inside = (edges.span[:, 0] >= start) & (edges.span[:, 1] <= stop)
+    boxes, span, mark = edges.boxes[inside], edges.span[inside] - start, edges.mark[inside]
+    scores = edges.scores[inside]  # a copy
+    tall = (boxes[:, 3] - boxes[:, 1] >= _LEAST_DIGIT * height) & (mark == 0)
+    scores[tall, 1] -= _GIVEN * (span[tall, 1] - span[tall, 0])
+    return Edges(boxes, span, edges.cuts[inside], mark, edges.probabilities[inside], scores)
 
 
 def _scores(

@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 
 from digitocr.assemble import evidence
 from digitocr.classify import Classifier
+from digitocr.lift import lift
 from digitocr.prepare import prepare_page
 from digitocr.recipe import ModelOptions, Recipe, load_recipe
 from digitocr.resources import find_pipeline
@@ -106,7 +107,8 @@ def _case(
 ) -> Case:
     """What both readers say of one number."""
     glyphs = prepare_page(Page(1, picture), recipe)
-    (strip,) = transcriber.transcribe(glyphs.strips)
+    (writing,) = glyphs.writing
+    (strip,) = transcriber.transcribe([None if writing is None else lift(writing)])
     if strip is None:
         return Case(truth, Evidence({}, {}))
     shares = classifier.probabilities(glyphs.crops, threads=1)
