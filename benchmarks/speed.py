@@ -1,4 +1,4 @@
-"""How fast pages are read, where the time goes, and how a peer fares on the same pages.
+"""How fast pages are read, where the time goes, and how peers fare on the same pages.
 
     python benchmarks/speed.py [--pages 48] [--jobs 2]
 
@@ -37,7 +37,10 @@ _INNER = {
     "classify": ("prepare", "looked_at"),
     "assemble": ("reader", "assemble"),
 }
-_PEER_PAGES = 8  # the peer is slow, and its time per page the same on each
+_PEER_PAGES = 8  # peers are slow, and their time per page the same on each
+
+# Its name, the endings of the files that it reads, and what reads one: its text.
+_Peer = tuple[str, tuple[str, ...], Callable[[Path], str]]
 
 
 def main() -> None:
@@ -55,7 +58,7 @@ def main() -> None:
         _copies(drawn, many, options.pages)
         rate = _whole_program(drawn, many, options)
         _stages(drawn, options.model)
-        _peer(drawn, options.jobs, rate)
+        _peers(drawn, options.jobs, rate)
 
 
 def _copies(drawn: Path, many: Path, count: int) -> None:
@@ -178,40 +181,70 @@ class _Watched:
         return clocked
 
 
-# The peer
+# The peers
 
 
-def _peer(drawn: Path, jobs: int, rate: float) -> None:
-    """Print how tesseract fares on the same pages, as many at a time, each in one thread."""
-    program = shutil.which("tesseract")
-    if program is None:
-        print("\ntesseract is not installed here, so there is no peer to compare with.")
+def _peers(drawn: Path, jobs: int, rate: float) -> None:
+    """Print how others fare on the same pages, as many at a time, each in one thread."""
+    peers = [*_tesseract(), *_ocrmypdf()]
+    if not peers:
+        print(
+            "\nNeither tesseract nor ocrmypdf is installed here: there is no peer to compare with."
+        )
         return
-    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
-    name = (version.stdout or version.stderr).splitlines()[0]
-    pages = [page for page in _pages(drawn) if page.suffix != ".pdf"][:_PEER_PAGES]
     truth = read_table(drawn / "truth.csv", "value")
-    truth = {page.name: truth[page.name] for page in pages}
-    print(f"\n| peer, {len(pages)} of these pages, no PDF | pages per second | digits right "
-          "| numbers right | ratio |")  # fmt: skip
-    print("|---|---:|---:|---:|---:|")
-    for layout in ("6", "11"):
+    print("\n| peer | of these pages | pages per second | digits right | numbers right | ratio |")
+    print("|---|---|---:|---:|---:|---:|", flush=True)
+    for peer, formats, read in peers:
+        pages = [page for page in _pages(drawn) if page.suffix in formats][:_PEER_PAGES]
         start = time.perf_counter()
         with ThreadPoolExecutor(jobs) as pool:  # of programs: each call is a process
-            texts = list(pool.map(lambda page: _tesseract(program, page, layout), pages))  # noqa: B023
+            texts = list(pool.map(read, pages))
         speed = len(pages) / (time.perf_counter() - start)
-        read = {
+        said = {
             page.name: re.findall(r"\d+", text) for page, text in zip(pages, texts, strict=True)
         }
-        digits, numbers = digits_right(truth, read)
-        print(f"| {name}, --psm {layout} | {speed:.2f} | {digits:.2%} | {numbers:.2%} "
-              f"| {speed / rate:.3f} |")  # fmt: skip
+        shares = digits_right({page.name: truth[page.name] for page in pages}, said)
+        told = " | ".join(f"{share:.2%}" for share in shares)
+        print(f"| {peer} | {len(pages)}: {', '.join(formats)} | {speed:.2f} | {told} "
+              f"| {speed / rate:.3f} |", flush=True)  # fmt: skip
 
 
-def _tesseract(program: str, page: Path, layout: str) -> str:
-    """What it reads on a page."""
-    command = [program, str(page), "stdout", "--psm", layout]
-    command += ["-c", "tessedit_char_whitelist=0123456789"]
+def _tesseract() -> list[_Peer]:
+    """Told to read digits alone, with both page layouts that suit. It reads no PDF."""
+    program = shutil.which("tesseract")
+    if program is None:
+        return []
+    name = _said([program, "--version"]).splitlines()[0]
+
+    def read(layout: str, page: Path) -> str:
+        digits = "tessedit_char_whitelist=0123456789"
+        return _said([program, str(page), "stdout", "--psm", layout, "-c", digits])
+
+    return [
+        (f"{name}, --psm {layout}", (".jpg", ".tif"), functools.partial(read, layout))
+        for layout in ("6", "11")
+    ]
+
+
+def _ocrmypdf() -> list[_Peer]:
+    """It straightens pages, too, and writes PDF files that can be searched."""
+    program = shutil.which("ocrmypdf")
+    if program is None:
+        return []
+
+    def read(page: Path) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            text = Path(folder, "text")
+            command = [program, "--deskew", "--output-type", "pdf", "-j", "1", "-q"]
+            _said([*command, "--sidecar", str(text), str(page), str(Path(folder, "out.pdf"))])
+            return text.read_text(encoding="utf-8")
+
+    return [(f"ocrmypdf {_said([program, '--version']).strip()}, --deskew", (".jpg", ".pdf"), read)]
+
+
+def _said(command: list[str]) -> str:
+    """What a program prints, run in one thread."""
     run = subprocess.run(
         command, capture_output=True, text=True, check=True, env=os.environ | ONE_THREAD
     )
