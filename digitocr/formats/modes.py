@@ -33,6 +33,9 @@ def to_uint8(image: Image.Image) -> Pixels:
     if image.mode in ("F", "I") or image.mode.startswith("I;16"):
         return _from_deep(image)
     width, height = image.size
+    if image.mode == "1" and "transparency" not in image.info:
+        # All at once, as Pillow holds them: no bits are packed, and no rows are cut out first.
+        return np.frombuffer(image.tobytes("raw", "L"), np.uint8).reshape(height, width)
     rows = max(1, _STRIP // width)  # a copy of a few rows at a time, for pages are large
     strips = (
         _plain(image.crop((0, top, width, min(top + rows, height))), image.format)
@@ -58,8 +61,8 @@ def _plain(image: Image.Image, kind: str | None) -> Pixels:
         return _from_cmyk(image, kind)
     if image.mode == "LAB":
         return np.asarray(image.getchannel(0))
-    if image.mode in ("1", "L"):
-        return np.asarray(image.convert("L"))
+    if image.mode == "L":
+        return np.asarray(image)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
