@@ -35,7 +35,7 @@ from digitocr.assembling.lattice import (
     row_of,
     token,
 )
-from digitocr.assembling.runs import Run, is_tall, plain_run, stretches
+from digitocr.assembling.runs import FEWEST, Run, plain_run, stretches
 from digitocr.recipe import ValueOptions
 from digitocr.risk import Bar, Bars
 from digitocr.trust import Evidence
@@ -66,7 +66,7 @@ _SHORT_ROW = 4  # cells: most of them may be crossed out before a small number
 _ODD = re.compile(r"[.,'/-]{2}(?<!/-$)")  # two separators side by side; "500/-" is none
 _STROKE = re.compile("1-+$")  # so amounts seldom end, and often by a stroke: 500/-
 _ALTERNATIVES = 3
-_FOUND_WHOLE = "its digits alone do not tell that it is a number"
+_ODD_SIGNS = "its separators are odd"
 _IS_UNLIKE = "so much is doubtful here that it is unlike what the accepted error was measured on"
 _SURELY = 0.9  # a number read digit by digit with this needs no second reader
 _PLAINLY = 0.5  # what is less surely a number by both readers is left as it was
@@ -347,27 +347,28 @@ def _read_again(
         known = next((one for one in readings if id(one.tokens[0]) in places), None)
         first = None if known is None else places[id(known.tokens[0])]
         run = plain_run(tokens, begin, end, first, height)
-        if run is None or _is_sure(known, tokens[run.first : run.last], height):
-            whole = None
-        else:
-            whole = _read_whole(line, run, grammar, said)
-        if whole is not None and known is None:
-            whole = replace(whole, doubt=whole.doubt or _FOUND_WHOLE)
+        whole = None
+        if run is not None and not _is_sure(known, run):
+            whole = _read_whole(line, run, known, grammar, said)
         result += [one for one in (whole or known,) if one is not None]
     return result
 
 
-def _is_sure(known: _Reading | None, run: list[Token], height: float) -> bool:
-    """Whether the lattice surely reads a run of tokens whole. known: as what it reads it."""
-    if known is None or any(one.kind == "other" and is_tall(one, height) for one in run):
+def _is_sure(known: _Reading | None, run: Run) -> bool:
+    """Whether the lattice surely reads a run whole. known: as what it reads it."""
+    if known is None or run.unread or _is_odd(known.tokens):
         return False
-    text = "".join(one.text for one in known.tokens)
-    sure = math.prod(one.confidence for one in known.tokens if one.kind == "digit")
-    return sure >= _SURELY and not _ODD.search(text)
+    return math.prod(one.confidence for one in known.tokens if one.kind == "digit") >= _SURELY
 
 
-def _read_whole(line: _Line, run: Run, grammar: Grammar | None, said: _Said) -> _Reading | None:
-    """The number of a run by its strip and its lattice, None where these do not agree on one."""
+def _read_whole(
+    line: _Line, run: Run, known: _Reading | None, grammar: Grammar | None, said: _Said
+) -> _Reading | None:
+    """The number of a run by its strip and its lattice, None where these do not agree on one.
+
+    known: as what the lattice alone reads it, None where that takes it for no number. Then the
+    strip must say more than the lattice, if that leaves anything unread: else it is a word.
+    """
     from digitocr.assembling.decode import decode  # loads what makes automata
 
     start, stop = line.places[run.first], line.places[run.last]
@@ -378,12 +379,33 @@ def _read_whole(line: _Line, run: Run, grammar: Grammar | None, said: _Said) -> 
     meaning = decode(edges, grammar or _any_number(), strip)
     if meaning is None or not meaning.agreed or meaning.share < _PLAINLY:
         return None
+    least = run.read + 1 if known is None and run.unread else FEWEST
+    if sum(one.kind == "digit" for one in meaning.tokens) < least:
+        return None
     signs = [*meaning.tokens, *line.tokens[run.last : run.end]]
     tokens = trimmed([one for one in signs if one.kind != "other"])
-    doubt = line.field.doubt or (only_strokes(tokens) if line.field.kind == "free" else "")
-    if _STROKE.search("".join(one.text for one in tokens)):
-        doubt = doubt or "its last one may be a stroke"
+    doubt = _doubt(line, tokens, known)
+    if not meaning.found:
+        doubt = doubt or "digit by digit it is read otherwise"
     return _Reading(tokens, doubt, meaning=meaning, read_whole=True)
+
+
+def _doubt(line: _Line, tokens: list[Token], known: _Reading | None) -> str:
+    """What is doubtful about a number that was read as a whole, too."""
+    if line.field.doubt:
+        return line.field.doubt
+    if known is None:
+        return "its digits alone do not tell that it is a number"
+    if _is_odd(known.tokens):  # who knows what the specks are
+        return _ODD_SIGNS
+    if _STROKE.search("".join(one.text for one in tokens)):
+        return "its last one may be a stroke"
+    return only_strokes(tokens) if line.field.kind == "free" else ""
+
+
+def _is_odd(tokens: list[Token]) -> bool:
+    """Whether two separators stand side by side, as no number has them."""
+    return _ODD.search("".join(one.text for one in tokens)) is not None
 
 
 def _read_cells(
@@ -413,7 +435,7 @@ def _read_cells(
 def _box_number(tokens: list[Token], height: float, doubt: str) -> list[_Reading]:
     """The number in a box: all its digits, where it holds little else."""
     digits = [at for at, one in enumerate(tokens) if one.kind == "digit"]
-    others = [at for at, one in enumerate(tokens) if one.kind == "other" and is_tall(one, height)]
+    others = [at for at, one in enumerate(tokens) if one.kind == "other" and _tall(one, height)]
     if not digits or len(others) > max(1, len(digits) // 2):
         return []
     # A currency sign or a label stands before the digits; what stands among or behind them
@@ -428,7 +450,7 @@ def _given_number(tokens: list[Token], height: float) -> _Reading:
     digits = [at for at, one in enumerate(tokens) if one.kind == "digit"]
     if not digits:
         return _Reading([], "there is ink, but no digit is read")
-    unread = sum(one.kind == "other" and is_tall(one, height) for one in tokens)
+    unread = sum(one.kind == "other" and _tall(one, height) for one in tokens)
     doubt = "something that is not read stands among or beside the digits" if unread else ""
     read = trimmed([one for one in tokens if one.kind != "other"])
     return _Reading(read, doubt, unread=unread)
@@ -456,6 +478,10 @@ def _meant(reading: _Reading, grammar: Grammar, strip: StripReading | None) -> _
     return replace(reading, tokens=tokens, meaning=meaning)
 
 
+def _tall(token: Token, height: float) -> bool:
+    return token.box[3] - token.box[1] >= 0.6 * height
+
+
 def _number(
     file: str,
     glyphs: Glyphs,
@@ -471,7 +497,7 @@ def _number(
     text = "".join(token.text for token in tokens)
     value = "".join(token.text for token in digits)
     confidence = float(np.prod([token.confidence for token in digits + others]))
-    doubt = reading.doubt or ("its separators are odd" if _ODD.search(text) else "")
+    doubt = reading.doubt or (_ODD_SIGNS if _is_odd(tokens) else "")
     if reading.meaning is not None:
         value, confidence = reading.meaning.value, reading.meaning.share
         doubt = reading.doubt or _changed(reading.meaning)

@@ -302,17 +302,20 @@ def test_what_digits_alone_do_not_tell_is_for_review_however_sure_the_strip() ->
 
 
 def test_doubtful_digits_are_surer_where_the_strip_says_them_too() -> None:
-    alone, both, other = (
-        Line("4711", sure=0.9).read(strips) for strips in (None, Reader("4711"), Reader("4771"))
-    )
-    assert [number.value for (number,) in (alone, both, other)] == ["4711"] * 3
-    assert both[0].confidence > alone[0].confidence == other[0].confidence
-    assert (alone[0].status, both[0].status) == ("review", "ok")
+    (alone,), (both,) = (Line("4711", sure=0.9).read(one) for one in (None, Reader("4711")))
+    assert alone.value == both.value == "4711"
+    assert (alone.status, both.status) == ("review", "ok")
+    assert both.confidence > alone.confidence
+
+
+def test_what_the_readers_do_not_agree_on_is_for_review() -> None:
+    (number,) = Line("4711", sure=0.9).read(Reader("4771"))
+    assert number.status == "review"
 
 
 def test_the_strip_tells_which_specks_are_separators() -> None:
     (number,) = Line("329,,000").read(Reader("329,000"))
-    assert (number.text, number.status) == ("329,000", "ok")
+    assert (number.text, number.status) == ("329,000", "review")
 
 
 @pytest.mark.parametrize("kind", ["box", "free"])
@@ -325,7 +328,7 @@ def test_a_currency_sign_and_closing_strokes_are_not_on_the_strip(kind: str, tex
 
 
 @pytest.mark.parametrize("kind", ["box", "free"])
-@pytest.mark.parametrize("text", ["SERATUS", "1#0#1#", "A10", "AB120#0", "A B C D 44,2#00"])
+@pytest.mark.parametrize("text", ["SERATUS", "1#0##1##", "A10", "AB120#0", "A B C D 44,2#00"])
 def test_words_are_not_even_shown_to_the_reader_of_strips(kind: str, text: str) -> None:
     reader = Reader("44,2000")
     line = Line(text, kind)
@@ -333,11 +336,12 @@ def test_words_are_not_even_shown_to_the_reader_of_strips(kind: str, text: str) 
     assert reader.asked == []
 
 
-def test_a_strip_that_says_nothing_changes_nothing() -> None:
-    for text in ("44,2#00", "329,,000", "Rs 44,2#00/-"):
-        assert Line(text).read(Reader("")) == Line(text).read()
+@pytest.mark.parametrize("said", ["", "4", "44,200"])
+def test_a_strip_that_says_no_more_than_the_digits_changes_nothing(said: str) -> None:
+    for text in ("44,2#00", "Rs 44,2#00/-", "B44,2#00#"):
+        assert Line(text).read(Reader(said)) == Line(text).read()
 
 
 def test_a_one_before_a_last_dash_may_be_a_stroke() -> None:
-    (number,) = Line("3,5,,0001-").read(Reader("3,50001-", 0.9999))
+    (number,) = Line("3,50001-", sure=0.97).read(Reader("3,50001-", 0.9999))
     assert number.status == "review" and "stroke" in number.message

@@ -10,7 +10,7 @@ import pytest
 
 from digitocr.errors import PipelineError
 from digitocr.options import load_options
-from digitocr.recipe import Recipe, load_recipe
+from digitocr.recipe import ModelOptions, Recipe, load_recipe
 from digitocr.training.options import load_train_recipe
 
 SHIPPED = Path(__file__).resolve().parent.parent / "pipelines"
@@ -91,5 +91,5 @@ def test_every_shipped_file_is_valid() -> None:
         assert load(path).name == path.stem.removeprefix("train-")
 
 
-def test_the_default_pipeline_is_the_defaults() -> None:
-    assert load_recipe(SHIPPED / "default.toml") == Recipe()
+def test_the_default_pipeline_is_the_defaults_with_the_model_for_whole_numbers() -> None:
+    assert load_recipe(SHIPPED / "default.toml") == Recipe(model=ModelOptions(numbers="numbers"))

@@ -20,9 +20,10 @@ from PIL import Image
 from digitocr import Document, Pipeline
 from digitocr.errors import InputMissing, ModelError, PipelineError
 from digitocr.ingest import Source
-from digitocr.prepare import prepare
+from digitocr.prepare import prepare, prepare_page
 from digitocr.recipe import LimitOptions
 from digitocr.resources import find_model
+from digitocr.types import Page
 
 DPI = 150
 ROWS = (("Customer", "590276"), ("Meter", "48120663"), ("Reading", "07351"), ("Bags", "104"))
@@ -299,6 +300,42 @@ def test_pages_of_two_files_are_not_taken_for_one_document(
     assert "changed while it was read" in error.message
     assert error.transient
     assert len(blank.pages) == 1
+
+
+@pytest.fixture(scope="module")
+def touching(paper: ModuleType) -> Pixels:
+    """A page with words, a clear number, and two whose zeros touch, one of these in a box."""
+    sheet = paper.Sheet(210, 100, DPI, np.random.default_rng(2))
+    sheet.text(20, 15, "Paid to the bearer", 11)
+    sheet.hand(20, 30, "clear", "314265", height=6.4, pen=0.55)
+    sheet.box(15, 40, 60, 13)
+    for y, text in ((49, "58,2007"), (75, "4738002")):
+        x = 20.0
+        for sign, after in zip(text, text[1:] + " ", strict=True):
+            sheet.hand(x, y, text, sign, height=5.5)
+            x += 3.0 if sign == after == "0" else 4.6
+    return sheet.picture()
+
+
+def test_touching_digits_on_a_page_are_read_and_clear_ones_are_not_read_twice(
+    pipeline: Pipeline, touching: Pixels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = replace(pipeline, transcriber=None)
+    strips: list[object] = []
+    read = type(pipeline.transcriber).transcribe
+
+    def counted(self: object, some: Sequence[object]) -> object:
+        strips.extend(some)
+        return read(self, some)
+
+    page = prepare_page(Page(1, touching, DPI), pipeline.recipe)
+    shares = pipeline.classifier.probabilities(page.crops)
+    monkeypatch.setattr(type(pipeline.transcriber), "transcribe", counted)
+    wanted = ["314265", "582007", "4738002"]
+    assert [one.value for one in pipeline.assembled("a", page, shares).numbers] == wanted
+    assert len(strips) == 2
+    sure = [one.value for one in alone.assembled("a", page, shares).numbers if one.status == "ok"]
+    assert sure == wanted[:1]
 
 
 @pytest.mark.parametrize("name", ["default", "number", "dates"])

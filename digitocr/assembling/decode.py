@@ -34,7 +34,7 @@ class Meaning:
 
     tokens: the best reading. value: canonical. share: 0 to 1, how probable the value is.
     changed: the places in ``tokens`` of digits that only a check digit made so.
-    agreed: whether the strip, too, was read as this value.
+    agreed: whether the strip, too, was read as this value. found: whether the lattice was.
     """
 
     tokens: list[Token]
@@ -42,6 +42,7 @@ class Meaning:
     share: float
     changed: tuple[int, ...] = ()
     agreed: bool = False
+    found: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ def decode(edges: Edges, grammar: Grammar, strip: StripReading | None = None) ->
     share = belief.shares.get(value, 0.0)
     if share < _NO_MEANING:
         return None
-    return Meaning(tokens, value, share, changed, belief.agreed(value))
+    found = value == max(belief.found, key=lambda one: belief.found[one], default=None)
+    return Meaning(tokens, value, share, changed, belief.agreed(value), found)
 
 
 def by_lattice(found: Found, grammar: Grammar) -> dict[str, float]:

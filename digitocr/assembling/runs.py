@@ -13,20 +13,25 @@ from itertools import pairwise
 from digitocr.assembling.freestanding import LABEL_WORDS, NUMBER_GAP, SURE, words_of
 from digitocr.assembling.lattice import Token
 
-__all__ = ["Run", "is_tall", "plain_run", "stretches"]
+__all__ = ["FEWEST", "Run", "plain_run", "stretches"]
 
-_FEWEST = 3  # sure digits of a number that is not read whole
+FEWEST = 3  # sure digits of a number that is not read whole
 _TALL = 0.6  # of the figures' height: what is so high is no separator
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
     """The tokens of a field from ``first`` to ``last`` that are a number's digits, and what
-    parts them; up to ``end`` strokes that close an amount may follow, and dirt."""
+    parts them; up to ``end`` strokes that close an amount may follow, and dirt.
+
+    read: how many digits are read in it. unread: how much else is as high as digits.
+    """
 
     first: int
     last: int
     end: int
+    read: int
+    unread: int
 
 
 def stretches(tokens: list[Token], height: float) -> list[tuple[int, int]]:
@@ -46,7 +51,7 @@ def plain_run(
 
     first: with which token it begins, where that is known. height: of the field's figures.
     """
-    if sum(one.kind == "digit" for one in tokens[begin:end]) < _FEWEST:
+    if sum(one.kind == "digit" for one in tokens[begin:end]) < FEWEST:
         return None
     start = _first(tokens[begin:end], height) if first is None else first - begin
     if start is None:
@@ -56,12 +61,14 @@ def plain_run(
         last -= 1
     run = tokens[begin + start : last]
     sure = sum(map(_sure, run))
-    if sure < _FEWEST or 2 * sure < sum(_may_be_digit(one, height) for one in run):
+    read = sum(one.kind == "digit" for one in run)
+    unread = sum(_may_be_digit(one, height) for one in run) - read
+    if sure < FEWEST or 2 * sure < read + unread:
         return None
-    return Run(begin + start, last, end)
+    return Run(begin + start, last, end, read, unread)
 
 
-def is_tall(token: Token, height: float) -> bool:
+def _is_tall(token: Token, height: float) -> bool:
     """Whether a token is as high as digits. height: of the figures."""
     return token.box[3] - token.box[1] >= _TALL * height
 
@@ -83,7 +90,7 @@ def _first(tokens: list[Token], height: float) -> int | None:
 
 def _may_be_digit(token: Token, height: float) -> bool:
     """Whether a token is a digit, or something as high that is not read."""
-    return token.kind == "digit" or (token.kind == "other" and is_tall(token, height))
+    return token.kind == "digit" or (token.kind == "other" and _is_tall(token, height))
 
 
 def _sure(token: Token) -> bool:
