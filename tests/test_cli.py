@@ -422,20 +422,21 @@ def test_overlays_of_files_of_one_name_stand_side_by_side(blank: Path, tmp_path:
 
 
 class Saboteur:
-    """A transcriber that fails as our own code might; it travels to workers."""
+    """Bars that fail as our own code might; they travel to workers."""
 
-    def transcribe(self, strips: object) -> None:
+    @property
+    def apart(self) -> None:
         raise KeyError(str(6 * 7) + "00")
 
 
 def test_a_fault_of_our_own_costs_its_page_and_ends_with_1(monkeypatch, blank, tmp_path) -> None:
     secret = str(6 * 7) + "00"
-    model, data, _, *rest = Pipeline.load(device="cpu").brought
-    monkeypatch.setattr(Pipeline, "brought", (model, data, Saboteur(), *rest))
+    model, data, transcriber, _, *rest = Pipeline.load(device="cpu").brought
+    monkeypatch.setattr(Pipeline, "brought", (model, data, transcriber, Saboteur(), *rest))
     out = tmp_path / "out.csv"
     done = invoke("extract", blank, "-o", out)
     assert done.exit_code == 1
-    assert "transcribe" in done.stderr
+    assert "apart" in done.stderr
     assert "KeyError" in done.stderr
     assert secret not in done.stderr
     (row,) = table(out)
