@@ -425,6 +425,7 @@ def test_a_run_that_is_asked_to_end_finishes_what_is_at_hand(
     run = begin(pile, "-o", out, "--pipeline", pipeline, "--jobs", "1")
     threads = Path(f"/proc/{run.pid}/task")
     assert wait_until(lambda: any(own.read_text() for own in threads.glob("*/children")))
+    time.sleep(0.2)  # until it has been given a page, too
     run.terminate()  # the first worker is still starting
     _, said = run.communicate(timeout=60)
     assert run.returncode == 143
