@@ -67,8 +67,8 @@ def _family(pid: int) -> list[int]:
     """A process and all that descend from it."""
     family = [pid]
     for member in family:
-        for children in Path(f"/proc/{member}/task").glob("*/children"):
-            with contextlib.suppress(OSError):  # it has just ended
+        with contextlib.suppress(OSError):  # it has just ended
+            for children in Path(f"/proc/{member}/task").glob("*/children"):
                 family += map(int, children.read_text().split())
     return family
 
