@@ -26,7 +26,17 @@ from digitocr.reader import Reader
 from digitocr.recipe import Recipe, ValueOptions
 from digitocr.risk import Bars
 from digitocr.segment import segment
-from digitocr.types import Glyphs, Ink, ModelId, Page, PageReading, ReadError, Segments
+from digitocr.strips import HEIGHT
+from digitocr.types import (
+    Glyphs,
+    Ink,
+    ModelId,
+    Page,
+    PageReading,
+    ReadError,
+    Segments,
+    Strip,
+)
 
 if TYPE_CHECKING:
     from digitocr.classify import Classifier
@@ -78,6 +88,8 @@ def bring(
 
     classifier = arrived(id, data, "cpu")
     classifier.probabilities(np.zeros((1, SIDE, SIDE), np.uint8), threads=1)  # all it loads
+    if transcriber is not None:  # now, not at the page that needs it: memory does not grow later
+        transcriber.transcribe([Strip(np.zeros((HEIGHT, HEIGHT), np.uint8), 1.0, 0.0)])
     _brought[:] = [(classifier, Reader(bars, grammar_for(value, expected), transcriber))]
 
 
