@@ -147,8 +147,10 @@ def _risk(header: Header) -> list[str]:
 
 def _unseen(header: Header) -> str:
     """Whose digits told the risk."""
-    sources = header.training.get("weighed_by") or ["those who were kept back"]
-    return " and ".join(f"`{one}`" if "/" in one else one for one in sources)
+    sources = header.training.get("weighed_by")
+    if not sources:
+        return "those who were kept back"
+    return f"{' and '.join(sources)}, half of them, or drawn stroke by stroke"
 
 
 def _parent(parent: Mapping[str, Any]) -> str:
