@@ -18,6 +18,7 @@ from digitocr.cleaning.skew import measure_skew
 from digitocr.cleaning.squares import squares_of
 from digitocr.cleaning.straighten import Pose, straighten
 from digitocr.cleaning.threshold import binarise, drop_specks, stroke_width
+from digitocr.cleaning.trim import trimmed
 from digitocr.cleaning.turn import measure_turn
 from digitocr.components import label_components
 from digitocr.recipe import CleanOptions
@@ -48,12 +49,15 @@ def clean(page: Page, options: CleanOptions) -> Ink:
         flat = flatten(grey, round(_OF_FIELD * len(grey)), _FINE_CELL)
     else:
         flat = flatten(grey, round(_REACH * max(1.0, reduction[0] / scale)))
+    corner = (0, 0)
+    if not options.cut_out:
+        flat, corner = trimmed(flat)
     sketch = _sketch(flat, reduction[0])
     if page.dpi is None:
         least = options.min_side / max(page.pixels.shape[:2])
         scale = _scale_of_strokes(scale, sketch.strokes, least)
     pose = _pose(page, sketch, scale, options)
-    straight, to_page = straighten(flat, reduction, pose)
+    straight, to_page = straighten(flat, reduction, corner, pose)
     straight, grain = _smooth(straight)
     mask = pen_ink(straight) if options.cut_out else binarise(straight, grain)
     lines = np.zeros_like(mask)

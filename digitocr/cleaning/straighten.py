@@ -8,6 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.cleaning.trim import GRID, Corner
+from digitocr.types import Box
+
 __all__ = ["Pose", "straighten"]
 
 Affine = NDArray[np.float64]  # (3, 3), of pixel corner coordinates
@@ -38,21 +41,23 @@ class Pose:
 
 
 def straighten(
-    picture: NDArray[np.uint8], reduction: tuple[float, float], pose: Pose
+    picture: NDArray[np.uint8], reduction: tuple[float, float], corner: Corner, pose: Pose
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """The page upright and straight, on a canvas that holds all of it.
+    """A page, or a part of it, upright and straight, on a canvas that holds all of it.
 
-    picture: uint8 (h, w), the page as loaded at a scale of its own; paper is 255.
-    reduction: pixels of ``picture`` for one of the page, along x and y.
+    picture: uint8 (h, w), the part, at a scale of its own; paper is 255.
+    reduction: pixels of ``picture`` for one of the page as loaded, along x and y.
+    corner: where its upper left one lies on the page, in pixels of ``picture``.
     Returns uint8 (H, W) and the float64 (2, 3) map from its pixel corners to those of the
     upright page.
     """
-    (columns, rows), to_ink = _canvas(pose)
-    to_page = np.asarray(np.linalg.inv(to_ink), dtype=np.float64)
+    to_picture = _shift(-corner[0], -corner[1]) @ np.diag([*reduction, 1.0]) @ _to_loaded(pose)
+    page, to_ink = _canvas(pose)
+    (left, top, right, bottom) = _window(page, to_ink @ np.linalg.inv(to_picture), picture.shape)
+    columns, rows = right - left, bottom - top
+    to_page = np.asarray(np.linalg.inv(to_ink) @ _shift(left, top), dtype=np.float64)
     # From the centres of the canvas's pixels to those of the picture's.
-    centre = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    back = np.diag([*reduction, 1.0]) @ _to_loaded(pose) @ to_page
-    back = np.linalg.inv(centre) @ back @ centre
+    back = _shift(-0.5, -0.5) @ to_picture @ to_page @ _shift(0.5, 0.5)
     if (rows, columns) == picture.shape and np.allclose(back, np.eye(3)):
         return picture, to_page[:2]
     enlarged = pose.scale > 1.2 * max(reduction)
@@ -65,6 +70,20 @@ def straighten(
         borderValue=_PAPER,
     )
     return np.asarray(straight, dtype=np.uint8), to_page[:2]
+
+
+def _shift(x: float, y: float) -> Affine:
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]], dtype=np.float64)
+
+
+def _window(page: tuple[int, int], to_ink: Affine, shape: tuple[int, ...]) -> Box:
+    """The part of the page's canvas that a picture of (h, w) needs, on the grid."""
+    height, width = shape
+    corners = np.array([[0, 0, 1], [width, 0, 1], [0, height, 1], [width, height, 1]]) @ to_ink.T
+    low = np.floor(corners.min(axis=0) + 1e-6).astype(int) // GRID * GRID
+    high = np.ceil(corners.max(axis=0) - 1e-6).astype(int)
+    left, top = max(0, int(low[0])), max(0, int(low[1]))
+    return left, top, min(page[0], int(high[0])), min(page[1], int(high[1]))
 
 
 def _canvas(pose: Pose) -> tuple[tuple[int, int], Affine]:
