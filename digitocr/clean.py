@@ -103,7 +103,7 @@ def _reduce(grey: Mask, scale: float) -> tuple[Mask, tuple[float, float]]:
     two, so that linear interpolation misses none.
     """
     by = max(1, int(1 / scale))
-    small = reduced(grey, by, by)
+    small = reduced(grey, by)
     rest = scale * by
     if rest > 0.95:
         return small, (1 / by, 1 / by)
@@ -132,7 +132,7 @@ def _sketch(flat: Mask, reduction: float) -> _Sketch:
     by = 1
     while max(flat.shape) > 2**0.5 * by * _SKETCH_SIDE:
         by *= 2  # halves are the cheapest to take
-    small = reduced(flat, by, by)
+    small = reduced(flat, by)
     grain = noise(small)
     if grain > _COARSE_GRAIN:
         small = blurred(small, 0.8)

@@ -21,18 +21,12 @@ __all__ = [
     "over",
     "reduced",
     "repeated",
-    "shares_of_four",
-    "stretched",
     "tophat",
     "transposed",
     "without",
 ]
 
 Picture = NDArray[np.uint8]
-
-# For each byte of bits, the shares that are set of its first and its last four.
-_SET = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).reshape(256, 2, 4).sum(axis=2)
-_SHARES = np.rint(_SET * (255 / 4)).astype(np.uint8).view(np.uint16).ravel()
 
 
 def opened(picture: Picture, width: int, height: int) -> Picture:
@@ -48,14 +42,6 @@ def closed(picture: Picture, width: int, height: int) -> Picture:
 def dilated(picture: Picture, width: int, height: int) -> Picture:
     """The lightest pixel of the window."""
     return _morphology(picture, cv2.MORPH_DILATE, width, height)
-
-
-def stretched(mask: Picture, width: int) -> Picture:
-    """A mask dilated along its rows; the wider the window, the quicker by this way."""
-    share = cv2.boxFilter(
-        mask, cv2.CV_32F, (width, 1), normalize=False, borderType=cv2.BORDER_CONSTANT
-    )
-    return np.asarray(np.asarray(share) > 0, dtype=np.uint8) * np.uint8(255)
 
 
 def tophat(picture: Picture, width: int, height: int) -> Picture:
@@ -101,28 +87,18 @@ def transposed(picture: Picture) -> Picture:
     return np.asarray(cv2.transpose(picture), dtype=np.uint8)
 
 
-def reduced(picture: Picture, across: int, down: int) -> Picture:
-    """Whole numbers of times smaller, each pixel the mean of those it stands for.
+def reduced(picture: Picture, times: int) -> Picture:
+    """A whole number of times smaller, each pixel the mean of those it stands for.
 
     A last row or column that fills no pixel is left off; what is smaller than one pixel
     becomes one.
     """
-    if across == down == 1:
+    if times == 1:
         return picture
-    height, width = max(1, picture.shape[0] // down), max(1, picture.shape[1] // across)
-    whole = picture[: height * down, : width * across]
+    height, width = (max(1, side // times) for side in picture.shape)
+    whole = picture[: height * times, : width * times]
     small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, dtype=np.uint8)
-
-
-def shares_of_four(mask: Picture) -> Picture:
-    """Of each four pixels along a row of a mask how many are set, 255 for all.
-
-    As ``reduced`` by four across, but for a mask much quicker: its pixels are taken as bits.
-    """
-    pairs = np.packbits(mask, axis=1)  # of fours
-    counted: Picture = _SHARES[pairs].view(np.uint8)[:, : max(1, mask.shape[1] // 4)]
-    return counted
 
 
 def repeated(picture: Picture, times: int, shape: tuple[int, ...]) -> Picture:

@@ -14,6 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.bits import Bits, packed, shares_of_four, unpacked
+from digitocr.bits import closed as closed_bits
+from digitocr.bits import opened as opened_bits
 from digitocr.cleaning.morphology import (
     both,
     closed,
@@ -22,10 +25,8 @@ from digitocr.cleaning.morphology import (
     opened,
     over,
     reduced,
-    shares_of_four,
     tophat,
     transposed,
-    without,
 )
 from digitocr.cleaning.sides import find_sides
 from digitocr.components import label_components
@@ -60,10 +61,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """The page along one direction. ridge: how far each pixel stands out of its column."""
+    """The page along one direction. ridges: where it stands out of its column by the level."""
 
-    ridge: Mask
-    ink: Mask
+    ridges: Bits
+    ink: Bits
 
 
 def find_rules(grey: Mask, mask: Mask, height: float, noise: float) -> Rules:
@@ -72,46 +73,49 @@ def find_rules(grey: Mask, mask: Mask, height: float, noise: float) -> Rules:
     grey: uint8 (h, w), flattened, straight. mask: uint8 (h, w), its ink. height: of the
     page's characters, in pixels. noise: grey levels.
     """
-    dark = inverse(reduced(grey, HALF, HALF))
+    dark = inverse(reduced(grey, HALF))
     height_of, width_of = dark.shape
     ink = np.ascontiguousarray(mask[: HALF * height_of : HALF, : HALF * width_of : HALF])
     if min(dark.shape) < _CELL or min(grey.shape) < HALF:
         return Rules(np.zeros_like(dark), np.zeros_like(dark.T))
     level = max(_FAINT, 3 * noise, _FAINT_SHARE * float(cv2.mean(dark, mask=ink)[0]))
-    along, across = _view(dark, ink), _view(transposed(dark), transposed(ink))
+    along = _view(dark, ink, level)
+    across = _view(transposed(dark), transposed(ink), level)
     long = max(36, round(3 * height / HALF))
-    horizontal = _long_rules(along, level, long)
-    vertical = _long_rules(across, level, 2 * long)
+    horizontal = _long_rules(along, long)
+    vertical = _long_rules(across, 2 * long)
     # The sides of a cell are short, as strokes are: they count where they meet a rule.
     short = max(12, round(1.2 * height / HALF))
-    vertical |= find_sides(over(across.ridge, level), across.ink, short, transposed(horizontal))
-    horizontal |= find_sides(over(along.ridge, level), along.ink, short, transposed(vertical))
-    return Rules(horizontal, vertical)
+    vertical |= find_sides(across.ridges, across.ink, short, _aside(horizontal))
+    horizontal |= find_sides(along.ridges, along.ink, short, _aside(vertical))
+    return Rules(unpacked(horizontal), unpacked(vertical))
 
 
-def _view(dark: Mask, ink: Mask) -> _View:
+def _view(dark: Mask, ink: Mask, level: float) -> _View:
     """Ridges by a top-hat across the rows."""
-    return _View(tophat(dark, 1, _BROAD), ink)
+    return _View(packed(over(tophat(dark, 1, _BROAD), level)), packed(ink))
 
 
-def _long_rules(view: _View, level: float, length: int) -> Mask:
-    """Rules of at least ``length`` that stand out by ``level`` at each pixel."""
-    ridges = over(view.ridge, level)
+def _aside(bits: Bits) -> Bits:
+    """Rows for columns."""
+    return packed(transposed(unpacked(bits)))
+
+
+def _long_rules(view: _View, length: int) -> Bits:
+    """Rules of at least ``length`` that stand out at each pixel."""
     # A stem of a letter is high where it crosses a line, the line itself is not.
-    stems = opened(ridges, 1, _THICKEST + 1)
-    cover, stems, ink = (
-        shares_of_four(picture) for picture in (without(ridges, stems), stems, view.ink)
-    )
-    return _pixels(_rules(cover, stems, ink, length // _CELL), ridges)
+    stems = opened_bits(view.ridges, 1, _THICKEST + 1)
+    cover, crossing, ink = map(shares_of_four, (view.ridges - stems, stems, view.ink))
+    return _pixels(_rules(cover, crossing, ink, length // _CELL), view.ridges)
 
 
-def _pixels(cells: Mask, ridges: Mask) -> Mask:
+def _pixels(cells: Mask, ridges: Bits) -> Bits:
     """Cells spread to pixels again, and cut to where the ridge begins and ends."""
-    wide = np.zeros_like(ridges)
-    wide[:, : cells.shape[1] * _CELL] = cv2.merge([dilated(cells, 3, 1)] * _CELL).reshape(
+    spread = np.zeros((len(cells), ridges.width), np.uint8)
+    spread[:, : cells.shape[1] * _CELL] = cv2.merge([dilated(cells, 3, 1)] * _CELL).reshape(
         len(cells), -1
     )
-    return both(wide, closed(ridges, 2 * _CELL + 1, 1))
+    return packed(spread) & closed_bits(ridges, 2 * _CELL + 1, 1)
 
 
 def _rules(cover: Mask, stems: Mask, ink: Mask, length: int) -> Mask:

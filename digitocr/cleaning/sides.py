@@ -9,51 +9,45 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.cleaning.morphology import (
-    Picture,
-    both,
-    closed,
-    dilated,
-    opened,
-    stretched,
-    without,
-)
+from digitocr.bits import Bits, closed, dilated, opened, packed, unpacked
 from digitocr.components import runs_of
 
 __all__ = ["find_sides"]
 
+Picture = NDArray[np.uint8]
 Runs = NDArray[np.intp]  # (N, 3) row, start, end
 
 _FLANK = 4  # pixels from a side's middle to what is beside it
 _LEANT_ON = 0.45  # share of a side's length along which strokes may lean on it
 _FREE = 0.12  # the same for a side that has lost one of its rules
+_FEWEST_LINES = 4  # of a row of cells
 _BEND = 8  # pixels near a rule in which a side does not stand out as a ridge
 
 
-def find_sides(ridge: Picture, ink: Picture, length: int, across: Picture) -> Picture:
+def find_sides(ridge: Bits, ink: Bits, length: int, across: Bits) -> Bits:
     """Ridges of at least ``length`` that meet rules of the other direction, as a cell's do.
 
     With both ends, or with one where others beside it begin and end with it: of a faded row
-    of cells one long rule may be lost. All pictures have the sides running along their rows.
+    of cells one long rule may be lost. All masks have the sides running along their rows.
 
-    ridge: 255 where the picture is darker than what is beside. ink: its ink.
+    ridge: set where the picture is darker than what is beside. ink: its ink.
     across: rules of the other direction. length: the least, in pixels.
     """
-    sides = np.zeros_like(across)
     if not across.any():
-        return sides
+        return across
     # A side at the end of a rule may stand a little outside of it.
     wide = dilated(across, 1, 2 * _FLANK + 1)
-    reach = both(ridge, stretched(wide, 8 * length + 1))
+    reach = ridge & dilated(wide, 8 * length + 1, 1)
     # Where a rule passes, a side does not stand out of what is beside it.
-    reach |= both(ink, dilated(wide, 2 * _BEND + 1, 1))
+    reach |= ink & dilated(wide, 2 * _BEND + 1, 1)
     # Breaks are closed but for the ends: a digit may end close to a rule.
-    joined = reach | without(closed(reach, 3, 1), dilated(wide, _BEND + 1, 1))
-    runs = runs_of(opened(dilated(joined, 1, 3), length, 1)).T
-    found = _meeting(runs, dilated(wide, 3, 1), ink, length)
+    joined = reach | (closed(reach, 3, 1) - dilated(wide, _BEND + 1, 1))
+    runs = runs_of(unpacked(opened(dilated(joined, 1, 3), length, 1))).T
+    found = _meeting(runs, unpacked(dilated(wide, 3, 1)), unpacked(ink), length)
+    sides = np.zeros_like(unpacked(across))
     for row, start, end in found[~_intruding(found)].tolist():
         sides[row, start:end] = 255
-    return both(dilated(sides, 1, 3), dilated(joined, 3, 1))
+    return dilated(packed(sides), 1, 3) & dilated(joined, 3, 1)
 
 
 def _meeting(runs: Runs, near: Picture, ink: Picture, length: int) -> Runs:
@@ -62,12 +56,14 @@ def _meeting(runs: Runs, near: Picture, ink: Picture, length: int) -> Runs:
         return runs
     row, start, end = runs.T
     begins = np.cumsum(end - start) - (end - start)
-    y = np.repeat(row, end - start)  # of all pixels of all runs, one run after the other
-    x = np.arange(len(y)) + np.repeat(start - begins, end - start)
-    met = near[y, x] > 0
-    first = np.minimum.reduceat(np.where(met, x, ink.shape[1]), begins)
-    last = np.maximum.reduceat(np.where(met, x + 1, 0), begins)
-    flanks = (ink[np.maximum(y - _FLANK, 0), x], ink[np.minimum(y + _FLANK, len(ink) - 1), x])
+    width = ink.shape[1]
+    at = np.arange(int((end - start).sum()))  # all pixels of all runs, one run after the other
+    at += np.repeat(row * width + start - begins, end - start)
+    met = near.ravel()[at] > 0
+    first = np.minimum.reduceat(np.where(met, at, ink.size), begins) - row * width
+    last = np.maximum.reduceat(np.where(met, at + 1, 0), begins) - row * width
+    padded = np.pad(ink, ((_FLANK, _FLANK), (0, 0)), mode="edge").ravel()
+    flanks = padded[at], padded[at + 2 * _FLANK * width]
     touched = np.maximum(*(np.add.reduceat(flank > 0, begins, dtype=np.intp) for flank in flanks))
     leant_on = touched / (end - start)
     whole = (last - first >= length) & (leant_on < _LEANT_ON)
@@ -111,17 +107,20 @@ def _intruding(runs: Runs) -> NDArray[np.bool_]:
         first = runs[np.argmax(left)]
         row_of_cells = left & (np.abs(runs[:, 1:] - first[1:]) <= 4).all(axis=1)
         left &= ~row_of_cells
-        intruding[row_of_cells] = _inside_cells(runs[row_of_cells, 0])
+        rows = runs[row_of_cells, 0]
+        if len(rows) >= _FEWEST_LINES:
+            intruding[row_of_cells] = _inside_cells(rows)
     return intruding
 
 
 def _inside_cells(rows: NDArray[np.intp]) -> NDArray[np.bool_]:
     """(N,) whether the lines before and after a run are no farther apart than cells are."""
     order = np.sort(rows)
-    lines = order[np.diff(order, prepend=order[0] - 9) > 3]
-    if len(lines) < 4:
+    lines = np.concatenate([order[:1], order[1:][np.diff(order) > 3]])
+    if len(lines) < _FEWEST_LINES:
         return np.zeros(len(rows), bool)
-    pitch = float(np.percentile(np.diff(lines), 75))
+    gaps = np.sort(np.diff(lines))
+    pitch = float(np.interp(0.75 * (len(gaps) - 1), np.arange(len(gaps)), gaps))
     own = np.searchsorted(lines, rows, side="right") - 1
     inner = (own > 0) & (own < len(lines) - 1)
     before, after = lines[np.maximum(own - 1, 0)], lines[np.minimum(own + 1, len(lines) - 1)]

@@ -33,5 +33,5 @@ def squares_of(mask: NDArray[np.uint8]) -> Squares:
     if down or right:
         even = cv2.copyMakeBorder(mask, 0, down, 0, right, cv2.BORDER_CONSTANT, value=0)
         mask = np.asarray(even, np.uint8)
-    share = reduced(mask, 2, 2)
+    share = reduced(mask, 2)
     return Squares(share, *label_components(over(share, 0.0)))
