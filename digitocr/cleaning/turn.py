@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.cleaning.morphology import closed
+from digitocr.cleaning.morphology import closed, over, reduced
 from digitocr.components import label_components
 
 __all__ = ["measure_turn"]
@@ -26,6 +26,7 @@ _LONG = 2.5  # a word is this much longer than high, at least
 _TALLEST = 2.5  # a word's height at most, in characters
 _LOWEST = 0.6  # and at least
 _SMALLEST = 4.0  # pixels; smaller characters tell nothing
+_ENOUGH = 5.0  # pixels a character that show where words are
 _SHORTEST_TEXT = 40.0  # times its height, all words together
 _CLEARLY = 3.0  # times more text along one direction than the other
 _BODY = 0.5  # share of a word's densest rows that the rows of its body hold
@@ -56,6 +57,8 @@ def measure_turn(mask: Mask, size: float) -> int:
 
 def _words(mask: Mask, size: float) -> NDArray[np.int32]:
     """(N, 4) left, top, width, height of what looks like a word along the rows."""
+    if size >= 2 * _ENOUGH:  # half the scale is enough to see where words are
+        return 2 * _words(over(reduced(mask, 2), 0.0), size / 2)
     smear = 2 * round(_SMEAR * size / 2) + 1
     _, stats = label_components(closed(mask, smear, 1))
     width, height, area = stats[:, 2], stats[:, 3], stats[:, 4]
