@@ -40,7 +40,7 @@ def flatten(grey: NDArray[np.uint8], reach: int, cell: int = _COARSE) -> NDArray
     (h, w), 255 is paper.
     """
     height, width = grey.shape
-    coarse = reduced(grey, cell, cell)
+    coarse = reduced(grey, cell)
     if _is_inverted(coarse):
         grey, coarse = inverse(grey), inverse(coarse)
     side = 2 * max(1, reach // (2 * cell)) + 1
@@ -49,6 +49,8 @@ def flatten(grey: NDArray[np.uint8], reach: int, cell: int = _COARSE) -> NDArray
     if bright < _BLACK:
         return np.full_like(grey, 255)
     even = cv2.blur(np.maximum(paper, np.uint8(_DARKEST_PAPER * bright)), (3, 3))
+    if int(np.min(even)) == 255:  # as of all pages in black and white
+        return grey
     whole = cv2.resize(even, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.divide(grey, whole, scale=255), dtype=np.uint8)
 
