@@ -16,6 +16,7 @@ __all__ = [
     "find_components",
     "groups",
     "label_components",
+    "linked",
     "neighbours",
     "pixels_of",
     "runs_of",
@@ -26,22 +27,16 @@ __all__ = [
 class Components:
     """The connected components of a mask, background left out.
 
-    labels: int32 (h, w), 0 for background, k + 1 for component k.
+    shape: (h, w) of the mask.
     boxes: int32 (C, 4), left, top, right, bottom, half-open.
     areas: int32 (C,), pixels of ink.
-    runs: intp (4, N), row, start, end (half-open) and component of every run along the rows.
+    runs: int32 (4, N), row, start, end (half-open) and component of every run along the rows.
     """
 
-    labels: NDArray[np.int32]
+    shape: tuple[int, int]
     boxes: NDArray[np.int32]
     areas: NDArray[np.int32]
-    runs: NDArray[np.intp]
-
-    def ink(self, at: int) -> NDArray[np.bool_]:
-        """bool (h, w): one component's pixels within its box."""
-        left, top, right, bottom = self.boxes[at].tolist()
-        own: NDArray[np.bool_] = self.labels[top:bottom, left:right] == at + 1
-        return own
+    runs: NDArray[np.int32]
 
     @property
     def widths(self) -> NDArray[np.int32]:
@@ -60,12 +55,21 @@ class Components:
 
 
 def find_components(mask: NDArray[np.uint8]) -> Components:
-    """Label the 8-connected components of a uint8 (h, w) mask, 255 where there is ink."""
-    count, labels = _labelled(mask, 8)
-    runs = _runs(labels, mask)
-    own = runs - np.array([[0], [0], [0], [1]])
-    areas = np.bincount(own[3], runs[2] - runs[1], count - 1).astype(np.int32)
-    return Components(labels, boxes_of(own, count - 1), areas, own)
+    """The 8-connected components of a uint8 (h, w) mask, 255 where there is ink.
+
+    They are numbered by the squares of two by two pixels, row by row, in which they begin, as
+    OpenCV does. There are far fewer runs than pixels: to link them takes a fifth of the time.
+    """
+    runs = runs_of(mask)
+    part, count = linked(runs)
+    square = (runs[0] >> 1) * np.int32(mask.shape[1]) + (runs[1] >> 1)
+    begins = np.full(count, np.iinfo(np.int32).max, np.int32)
+    np.minimum.at(begins, part, square)
+    number = np.empty(count, np.int32)
+    number[np.argsort(begins)] = np.arange(count)
+    runs = np.concatenate([runs, number[part][None]])
+    areas = np.bincount(runs[3], runs[2] - runs[1], count).astype(np.int32)
+    return Components(mask.shape, boxes_of(runs, count), areas, runs)
 
 
 def label_components(
@@ -94,8 +98,8 @@ def _labelled(mask: NDArray[np.uint8], connectivity: int) -> tuple[int, NDArray[
     return count, np.asarray(found, dtype=np.int32)
 
 
-def _runs(labels: NDArray[np.int32], mask: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """intp (4, N): row, start, end and label of every run along the rows, row by row.
+def _runs(labels: NDArray[np.int32], mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """int32 (4, N): row, start, end and label of every run along the rows, row by row.
 
     There are far fewer runs than pixels: OpenCV, which goes through all of them, takes
     three times as long to measure labels.
@@ -104,44 +108,101 @@ def _runs(labels: NDArray[np.int32], mask: NDArray[np.uint8]) -> NDArray[np.intp
     return np.concatenate([runs, labels[runs[0], runs[1]][None]])
 
 
-def boxes_of(runs: NDArray[np.intp], count: int) -> NDArray[np.int32]:
+def boxes_of(runs: NDArray[np.int32], count: int) -> NDArray[np.int32]:
     """int32 (count, 4): left, top, right and bottom of what runs along the rows make up.
 
-    runs: intp (4, N), row, start, end and number of what each is part of. Of what has no run
+    runs: int32 (4, N), row, start, end and number of what each is part of. Of what has no run
     the box is of no sense.
     """
     row, start, end, part = runs
-    boxes = np.zeros((4, count), np.intp)
+    boxes = np.zeros((4, count), np.int32)
     boxes[:2] = np.iinfo(np.int32).max
     for at, least in ((0, start), (1, row)):
         np.minimum.at(boxes[at], part, least)
     for at, most in ((2, end), (3, row + 1)):
         np.maximum.at(boxes[at], part, most)
-    return np.ascontiguousarray(boxes.T, np.int32)
+    return np.ascontiguousarray(boxes.T)
 
 
-def runs_of(mask: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """intp (3, N): row, start and end (half-open) of every run along the rows, row by row."""
-    ink, width = mask > 0, mask.shape[1]
-    if ink[:, 0].any() or ink[-1, -1]:
-        # A column of background parts the rows, and ends the last.
-        ink, width = np.pad(ink, ((0, 1), (1, 0))), width + 1
-    flat = ink.ravel()
-    turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    row, start = np.divmod(turns[0::2], width)
-    start -= width - mask.shape[1]
-    return np.stack([row, start, start + turns[1::2] - turns[0::2]])
+def runs_of(mask: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """int32 (3, N): row, start and end (half-open) of every run along the rows, row by row."""
+    bits = np.packbits(mask, axis=1)
+    if mask.shape[1] % 8 == 0:
+        bits = np.pad(bits, ((0, 0), (0, 1)))  # paper parts the rows
+    turns = _turns(bits.ravel())
+    row = turns[0::2] // np.int32(8 * bits.shape[1])
+    return np.stack([row, *(at - 8 * bits.shape[1] * row for at in (turns[0::2], turns[1::2]))])
 
 
-def pixels_of(runs: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """intp (M,) each: the run that each pixel of some runs is of, and its column.
+def _turns(bits: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """int32 (2 N,): where in a row of pixels, eight a byte, runs begin and end by turns.
 
-    runs: intp (K, N), row, start, end and whatever else there is of each.
+    The last pixel is of no run.
+    """
+    before = bits >> 1
+    before[1:] |= bits[:-1] << 7
+    edges = np.bitwise_xor(bits, before)
+    at = np.flatnonzero(edges != 0).astype(np.int32)
+    bit = np.flatnonzero(np.unpackbits(edges[at]).view(bool)).astype(np.int32)
+    turns: NDArray[np.int32] = (at << 3)[bit >> 3] + (bit & 7)
+    return turns
+
+
+def linked(runs: NDArray[np.int32]) -> tuple[NDArray[np.intp], int]:
+    """intp (N,) and how many: the 8-connected component of each run, by their first runs.
+
+    runs: int32 (3, N), row, start and end, row by row.
+    """
+    count = runs.shape[1]
+    each = np.arange(count)
+    row, start, end = runs
+    apart = np.int32(end.max(initial=0) + 2)  # from a pixel to the one below, so that rows part
+    first, last = row * apart + start, row * apart + end
+    # Of the runs above, the first that ends where each begins, or behind it: a merge of what
+    # is in order twice, which numpy's stable sort is quick at.
+    order = np.argsort(np.concatenate([first - apart, last]), kind="stable")
+    above = np.flatnonzero(order < count) - each
+    touched = first[above] <= last - apart
+    leader = _led_by_first(np.where(touched, above, each))
+    one, other = _links_beside(first, last - apart, above, np.flatnonzero(touched))
+    roots = np.flatnonzero(leader == each)
+    number = np.empty(count, np.intp)
+    number[roots] = np.arange(len(roots))
+    group = chains(len(roots), number[leader[one]], number[leader[other]])
+    return group[number[leader]].astype(np.intp), int(group.max(initial=-1)) + 1
+
+
+def _links_beside(
+    first: NDArray[np.int32],
+    last: NDArray[np.int32],
+    above: NDArray[np.intp],
+    run: NDArray[np.intp],
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The runs that some touch above them, but for the first, and those that touch them.
+
+    first: where each begins. last: where it ends, on the row above. above: the first that each
+    touches. run: which touch any.
+    """
+    found = [(run[:0], run[:0])]
+    beside = above[run] + 1
+    while len(run):
+        touched = first[beside] <= last[run]
+        run, beside = run[touched], beside[touched]
+        found.append((beside, run))
+        beside = beside + 1
+    one, other = (np.concatenate(side) for side in zip(*found, strict=True))
+    return one, other
+
+
+def pixels_of(runs: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+    """The run that each pixel of some runs is of, intp (M,), and its column, int32 (M,).
+
+    runs: int32 (K, N), row, start, end and whatever else there is of each.
     """
     lengths = runs[2] - runs[1]
     run = np.repeat(np.arange(len(lengths)), lengths)
-    before = np.cumsum(lengths) - lengths
-    return run, np.arange(len(run)) + (runs[1] - before)[run]
+    before = np.cumsum(lengths, dtype=np.int32) - lengths
+    return run, np.arange(len(run), dtype=np.int32) + (runs[1] - before)[run]
 
 
 def neighbours(

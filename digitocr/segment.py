@@ -65,7 +65,7 @@ def _lattice(parts: Components, contents: list[Content]) -> Segments:
     span = runs[np.lexsort((runs[:, 1], runs[:, 0]))]
     return Segments(
         fields=tuple(content.field for content in contents),
-        labels=_painted(pieces, parts.labels.shape),
+        labels=_painted(pieces, parts.shape),
         atom_boxes=pieces.boxes,
         field=field[span[:, 0]].astype(np.int32),
         span=span.astype(np.int32),
@@ -124,9 +124,9 @@ def _seams_between_digits(
 
 def _own_ink(
     parts: Components, members: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """The runs of some components, each numbered by its place among them, and their boxes."""
-    place = np.full(len(parts.boxes), -1)
+    place = np.full(len(parts.boxes), -1, np.int32)
     place[members] = np.arange(len(members))
     own = place[parts.runs[3]]
     return np.stack([*parts.runs[:3], own])[:, own >= 0], parts.boxes[members]

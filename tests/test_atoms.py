@@ -91,6 +91,23 @@ def test_pieces_are_taken_with_their_ink() -> None:
     assert last.runs[1].min() == last.boxes[0, 0]
 
 
+def test_components_are_cut_together_as_they_are_alone() -> None:
+    picture = np.zeros((300, 200), np.uint8)
+    for top, left, overlap in ((0, 0, 4), (70, 20, 3), (150, 90, 2), (220, 10, 5)):
+        own = picture[top : top + 50, left : left + 61]
+        _ring(own, 16)
+        _ring(own, 48 - overlap)
+    parts = find_components(picture)
+    wide = np.flatnonzero(parts.widths > 20)
+    figure = np.array([50.0, 45.0, 48.0, 60.0])
+    assert len(wide) == 4
+    together = find_seams(parts, wide, figure)
+    assert len(together) == 4
+    for place, member in enumerate(wide):
+        alone = find_seams(parts, wide[[place]], figure[[place]])
+        assert np.array_equal(alone[member], together[member])
+
+
 def test_a_long_stroke_such_as_a_signature_is_not_cut() -> None:
     picture = np.full((50, 400), 255, np.uint8)
     assert len(_cut(picture, 50.0).boxes) == 1

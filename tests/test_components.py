@@ -34,6 +34,30 @@ def test_diagonal_pixels_are_one_component() -> None:
     assert len(find_components(mask).boxes) == 1
 
 
+def test_components_are_those_opencv_finds_in_its_order() -> None:
+    random = np.random.default_rng(3)
+    for share, width in ((0.0, 9), (0.02, 83), (0.3, 64), (0.5, 8), (0.6, 83), (1.0, 16)):
+        mask = (random.random((61, width)) < share).astype(np.uint8) * np.uint8(255)
+        count, labels = cv2.connectedComponents(mask, connectivity=8)
+        parts = find_components(mask)
+        painted = np.zeros(mask.shape, np.int32)
+        for row, start, end, part in parts.runs.T:
+            painted[row, start:end] = part + 1
+        assert np.array_equal(painted, labels)
+        assert parts.shape == mask.shape
+        assert len(parts.boxes) == len(parts.areas) == count - 1
+
+
+def test_a_stroke_that_winds_up_and_down_is_one_component() -> None:
+    mask = np.zeros((65, 64), np.uint8)
+    mask[:, ::4] = 255
+    mask[0, 0::8] = mask[0, 1::8] = mask[0, 2::8] = mask[0, 3::8] = 255
+    mask[-1, 5::8] = mask[-1, 6::8] = mask[-1, 7::8] = 255
+    parts = find_components(mask)
+    assert parts.boxes.tolist() == [[0, 0, 64, 65]]
+    assert parts.areas.tolist() == [np.count_nonzero(mask)]
+
+
 def test_neighbours_are_those_a_slow_look_at_every_pair_finds() -> None:
     random = np.random.default_rng(0)
     corner = random.integers(0, 300, (60, 2))

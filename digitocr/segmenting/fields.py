@@ -100,7 +100,7 @@ def _overlap(row: list[Box], other: list[Box]) -> bool:
 def _may_be_writing(parts: Components) -> NDArray[np.bool_]:
     """bool (C,): what is neither a remnant of a rule nor a bar nor larger than any number."""
     width, height = parts.widths, parts.heights
-    page_height, page_width = parts.labels.shape
+    page_height, page_width = parts.shape
     rule = (width > 8 * height) | (height > 16 * width)
     solid = (parts.areas > 0.8 * width * height) & (np.minimum(width, height) > 0.03 * page_height)
     huge = (height > _MOST_FIGURE * page_height) | (width > 0.5 * page_width)
@@ -240,7 +240,7 @@ def _whole_content(parts: Components) -> Content:
 
     What is left at its rim of rules, and of the lines above and below, is not of it.
     """
-    page_height, page_width = parts.labels.shape
+    page_height, page_width = parts.shape
     whole = Field("given", (0, 0, page_width, page_height))
     long = parts.widths >= _RULE * parts.heights  # a dash may end an amount
     if long.all():
