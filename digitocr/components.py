@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -72,17 +71,19 @@ def find_components(mask: NDArray[np.uint8]) -> Components:
     return Components(mask.shape, boxes_of(runs, count), areas, runs)
 
 
-def label_components(
-    mask: NDArray[np.uint8], connectivity: Literal[4, 8] = 8
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Label the connected components of a mask.
+def label_components(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Label the 8-connected components of a mask.
 
     mask: uint8 (h, w), 0 where there is none of them. Returns labels int32 (h, w), 0 for
     background, and int32 (N + 1, 5) left, top, width, height, area, whose row 0 is the
     background.
     """
-    count, labels = _labelled(mask, connectivity)
-    runs = _runs(labels, mask)
+    count, found = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
+    labels = np.asarray(found, np.int32)
+    # There are far fewer runs than pixels: OpenCV, which goes through all of them, takes
+    # three times as long to measure labels.
+    runs = runs_of(mask)
+    runs = np.concatenate([runs, labels[runs[0], runs[1]][None]])
     stats = np.zeros((count, 5), np.int32)
     stats[:, :4] = boxes_of(runs, count)
     stats[:, 4] = np.bincount(runs[3], runs[2] - runs[1], count)
@@ -90,22 +91,6 @@ def label_components(
     stats[0, 4] = mask.size - stats[1:, 4].sum()
     stats[:, 2:4] -= stats[:, :2]
     return labels, stats
-
-
-def _labelled(mask: NDArray[np.uint8], connectivity: int) -> tuple[int, NDArray[np.int32]]:
-    """How many labels there are, 0 among them, and where, int32 (h, w)."""
-    count, found = cv2.connectedComponents(mask, connectivity=connectivity, ltype=cv2.CV_32S)
-    return count, np.asarray(found, dtype=np.int32)
-
-
-def _runs(labels: NDArray[np.int32], mask: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """int32 (4, N): row, start, end and label of every run along the rows, row by row.
-
-    There are far fewer runs than pixels: OpenCV, which goes through all of them, takes
-    three times as long to measure labels.
-    """
-    runs = runs_of(mask)
-    return np.concatenate([runs, labels[runs[0], runs[1]][None]])
 
 
 def boxes_of(runs: NDArray[np.int32], count: int) -> NDArray[np.int32]:

@@ -73,6 +73,18 @@ def test_points_on_either_side_of_a_rule_lie_in_two_regions() -> None:
     assert left == again
 
 
+def test_boxes_are_found_where_they_are_on_pages_of_any_size() -> None:
+    for height, width in ((600, 800), (601, 801), (602, 803)):
+        lines = _page(height, width)
+        for left, top in ((51, 51), (250, 120), (240, 400)):
+            cv2.rectangle(lines, (left, top), (left + 200, top + 60), 255, 2)
+        assert enclosed(lines).boxes.tolist() == [
+            [54, 54, 248, 108],
+            [254, 124, 448, 178],
+            [244, 404, 438, 458],
+        ]
+
+
 def test_a_page_without_rules_has_no_boxes_of_the_right_type() -> None:
     boxes = enclosed(_page()).boxes
     assert boxes.shape == (0, 4)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import label_components
+from digitocr.components import boxes_of, runs_of
 from digitocr.types import Box
 
 __all__ = ["Regions", "enclosed", "rows_of_cells"]
@@ -29,49 +29,74 @@ _CELL_ASPECT = 1.45  # width to height; wider boxes hold more than one character
 class Regions:
     """The stretches of paper between ruled lines.
 
-    labels: int32 (h / 2, w / 2), rounded up, the region of each square of four pixels; 0
-        on the lines.
+    labels: int32 (R, w / 2), rounded up, the region of each square of four pixels; 0 on the
+        lines. Of rows of squares that are alike and follow each other there is one.
+    row: intp (h / 2,), rounded up, which of those each row of squares is.
     boxes: int32 (B, 4), of the regions that are boxes of a size to write a number in.
     """
 
     labels: NDArray[np.int32]
+    row: NDArray[np.intp]
     boxes: NDArray[np.int32]
 
     def at(self, points: NDArray[np.int32]) -> NDArray[np.int32]:
         """int32 (C,): the region of each point, int32 (C, 2), x and y in pixels."""
         x, y = points.T // 2
-        found: NDArray[np.int32] = self.labels[
-            np.minimum(y, self.labels.shape[0] - 1), np.minimum(x, self.labels.shape[1] - 1)
-        ]
+        row = self.row[np.minimum(y, len(self.row) - 1)]
+        found: NDArray[np.int32] = self.labels[row, np.minimum(x, self.labels.shape[1] - 1)]
         return found
 
 
 def enclosed(lines: NDArray[np.uint8]) -> Regions:
     """Find the boxes in a line map, uint8 (h, w), 255 where a ruled line runs.
 
-    Works at half scale, where a line keeps every square of four pixels it touches.
+    Works at half scale, where a line keeps every square of four pixels it touches, and once
+    for all rows in which the same lines run: most rows of a page are as the one above.
+    """
+    paper, row = _squares_of_paper(lines)
+    count, found = cv2.connectedComponents(paper, connectivity=4, ltype=cv2.CV_32S)
+    labels = np.asarray(found, np.int32)
+    runs = runs_of(paper)
+    region = labels[runs[0], runs[1]] - 1
+    high = np.bincount(row)
+    areas = np.bincount(region, (runs[2] - runs[1]) * high[runs[0]], count - 1).astype(np.int32)
+    boxes = boxes_of(np.concatenate([runs, region[None]]), count - 1)
+    boxes[:, 1::2] = np.append(0, np.cumsum(high))[boxes[:, 1::2]]
+    return Regions(labels, row, 2 * _usable(boxes, areas, (len(row), paper.shape[1])))
+
+
+def _squares_of_paper(lines: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """The squares of four pixels that no line touches, and for each row of them which it is.
+
+    uint8 (R, w / 2), 1 for paper, without rows that are as the one above, and intp (h / 2,),
+    both rounded up.
     """
     # The lightest of each square and of the pixels around it: gaps of two pixels close.
-    spread = cv2.dilate(lines, np.ones((4, 4), np.uint8), anchor=(1, 1))
-    half = spread[::2, ::2]
-    labels, stats = label_components((half == 0).astype(np.uint8), connectivity=4)
-    return Regions(labels, 2 * _usable(stats, half.shape))
+    bits = np.packbits(lines, axis=1)
+    down = len(bits) % 2
+    pairs = np.pad(bits, ((1, 1 + down), (0, 0))).reshape(-1, 2, bits.shape[1])
+    pair = pairs[:, 0] | pairs[:, 1]
+    band = pair[:-1] | pair[1:]
+    new = np.append(True, (band[1:] != band[:-1]).any(axis=1))
+    some = np.unpackbits(band[new], axis=1, count=lines.shape[1])
+    half = cv2.dilate(some, np.ones((1, 4), np.uint8), anchor=(1, 0))[:, ::2]
+    return np.asarray(half == 0, np.uint8), np.cumsum(new) - 1
 
 
-def _usable(stats: NDArray[np.int32], shape: tuple[int, ...]) -> NDArray[np.int32]:
+def _usable(
+    boxes: NDArray[np.int32], areas: NDArray[np.int32], shape: tuple[int, int]
+) -> NDArray[np.int32]:
     """int32 (B, 4): the boxes of those regions that a number may be written in."""
-    left, top, width, height, area = stats.T
-    inside = (left > 0) & (top > 0) & (left + width < shape[1]) & (top + height < shape[0])
+    left, top, right, bottom = boxes.T
+    width, height = right - left, bottom - top
+    inside = (left > 0) & (top > 0) & (right < shape[1]) & (bottom < shape[0])
     fits = (
         (width >= _LEAST_WIDTH / 2)
         & (height >= _LEAST_HEIGHT / 2)
         & (height <= _MOST_HEIGHT * shape[0])
     )
-    full = area >= _LEAST_FILL * width * height
-    keep = inside & fits & full
-    keep[0] = False
-    boxes = np.stack([left, top, left + width, top + height], axis=1)
-    return np.asarray(boxes[keep], np.int32)
+    full = areas >= _LEAST_FILL * width * height
+    return np.asarray(boxes[inside & fits & full], np.int32)
 
 
 def rows_of_cells(boxes: NDArray[np.int32]) -> list[list[Box]]:
