@@ -17,8 +17,8 @@ __all__ = [
     "label_components",
     "linked",
     "neighbours",
-    "pixels_of",
     "runs_of",
+    "spread",
 ]
 
 
@@ -179,15 +179,17 @@ def _links_beside(
     return one, other
 
 
-def pixels_of(runs: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
-    """The run that each pixel of some runs is of, intp (M,), and its column, int32 (M,).
+def spread(
+    start: NDArray[np.integer], stop: NDArray[np.integer]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All whole numbers of some half-open ranges, one range after the other.
 
-    runs: int32 (K, N), row, start, end and whatever else there is of each.
+    start, stop: integers (N,). Returns intp (M,) each: which range a number is of, and the number.
     """
-    lengths = runs[2] - runs[1]
-    run = np.repeat(np.arange(len(lengths)), lengths)
-    before = np.cumsum(lengths, dtype=np.int32) - lengths
-    return run, np.arange(len(run), dtype=np.int32) + (runs[1] - before)[run]
+    lengths = np.maximum(stop - start, 0)
+    of = np.repeat(np.arange(len(lengths)), lengths)
+    before = np.cumsum(lengths) - lengths
+    return of, np.arange(len(of)) + (start - before)[of]
 
 
 def neighbours(
@@ -204,10 +206,7 @@ def neighbours(
     left, top, right, bottom = boxes[order].T
     # For each box, the run of boxes in left-to-right order that begin within its reach.
     last = np.searchsorted(left, right + reach[order], side="right")
-    counts = np.maximum(last - np.arange(len(order)) - 1, 0)
-    first = np.repeat(np.arange(len(order)), counts)
-    offsets = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    second = first + 1 + offsets
+    first, second = spread(np.arange(len(order)) + 1, last)
     shared = np.minimum(bottom[first], bottom[second]) - np.maximum(top[first], top[second])
     least = np.minimum((bottom - top)[first], (bottom - top)[second])
     level = shared * 2 >= least

@@ -13,7 +13,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components, find_components, pixels_of
+from digitocr.components import Components, find_components, spread
 from digitocr.recipe import SegmentOptions
 from digitocr.segmenting.atoms import MOST_ATOMS, candidates, leans, marks
 from digitocr.segmenting.combs import Comb, find_combs
@@ -210,7 +210,7 @@ def _at_rim(cell: Box, box: Box) -> bool:
 def _painted(pieces: Pieces, shape: tuple[int, ...]) -> NDArray[np.int32]:
     """int32 (h, w): the number of the piece on each pixel, from 1; 0 for none."""
     labels = np.zeros(shape, np.int32)
-    run, column = pixels_of(pieces.runs)
+    run, column = spread(*pieces.runs[1:3])
     row, _, _, piece = pieces.runs
     labels.ravel()[(row * shape[1])[run] + column] = (piece + 1)[run]
     return labels

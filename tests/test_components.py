@@ -7,7 +7,13 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from digitocr.components import chains, find_components, label_components, neighbours
+from digitocr.components import (
+    chains,
+    find_components,
+    label_components,
+    neighbours,
+    spread,
+)
 
 
 def test_components_are_counted_with_their_boxes_and_areas() -> None:
@@ -105,3 +111,9 @@ def test_a_component_is_measured_as_opencv_measures_it() -> None:
 def test_no_things_make_no_groups() -> None:
     none = np.zeros(0, np.int64)
     assert len(chains(0, none, none)) == 0
+
+
+def test_ranges_are_spread_one_after_the_other() -> None:
+    of, number = spread(np.array([3, 7, 5]), np.array([5, 7, 6]))
+    assert of.tolist() == [0, 0, 2]
+    assert number.tolist() == [3, 4, 5]

@@ -7,14 +7,15 @@ at one pitch, with a rule along their tops or their feet.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.components import boxes_of, linked, spread
+from digitocr.segmenting.middle import median
 from digitocr.types import Box
 
 __all__ = ["Comb", "find_combs", "rules_along"]
@@ -53,50 +54,53 @@ class Comb:
 
 def find_combs(mask: Mask, lines: Mask) -> list[Comb]:
     """The combs of a page. mask, lines: uint8 (h, w), 255 for ink and for ruled lines."""
-    ink = np.asarray(cv2.bitwise_or(mask, lines), np.uint8)
-    seeds = _bars(ink)
+    seeds = _bars(mask, lines)
     rows = [_best_row(seeds, level) for level in _on_one_level(seeds)]
     combs: list[Comb] = []
     taken = np.zeros(len(seeds), bool)
     for row in sorted(rows, key=len, reverse=True):
         if len(row) >= _LEAST_SEEDS and not taken[row].any():
-            for bars in _ruled_runs(lines, _completed(ink, lines, seeds[row])):
+            for bars in _ruled_runs(lines, _completed(mask, lines, seeds[row])):
                 if len(bars) > _LEAST_CELLS and len(row) >= _SEEN * len(bars):
                     taken |= _covered(seeds, bars)
                     combs.append(Comb(_cells(bars), bars))
     return combs
 
 
-def _bars(ink: Mask) -> NDArray[np.int32]:
+def _bars(mask: Mask, lines: Mask) -> NDArray[np.int32]:
     """int32 (N, 4): boxes of thin upright strokes, from left to right."""
-    upright = _upright(ink)
-    # Few and simple as they are, outlines find them ten times as fast as labels.
-    outlines, nesting = cv2.findContours(upright, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    holes = np.zeros(0) if nesting is None else nesting[0, :, 3] >= 0
-    outer = [cv2.boundingRect(one) for one, hole in zip(outlines, holes, strict=True) if not hole]
-    left, top, width, height = np.array(outer, np.int32).reshape(-1, 4).T
-    bar = (width <= _THIN * height) & (height <= _MOST_BAR * len(ink))
-    boxes = np.stack([left, top, left + width, top + height], axis=1)[bar]
+    runs = _upright(np.packbits(mask, axis=1) | np.packbits(lines, axis=1))
+    part, count = linked(runs)
+    # The runs are those of columns: their boxes lie on their side.
+    boxes = boxes_of(np.concatenate([runs, part[None].astype(np.int32)]), count)[:, [1, 0, 3, 2]]
+    left, top, right, bottom = boxes.T
+    height = bottom - top
+    boxes = boxes[(right - left <= _THIN * height) & (height <= _MOST_BAR * len(mask))]
     ordered: NDArray[np.int32] = boxes[np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")]
     return ordered
 
 
-def _upright(ink: Mask) -> Mask:
-    """Strokes at least as high as a bar, after breaks in them are closed.
+def _upright(bits: Mask) -> NDArray[np.int32]:
+    """int32 (3, N): column, top and bottom of strokes as high as a bar, their breaks closed.
 
-    A closing and an opening by columns, of eight pixels a byte: rows are taken as they are.
+    bits: of the ink, eight pixels a byte. A closing and an opening by columns: rows are taken
+    as they are. The runs along the columns are in order, column by column.
     """
-    bits = np.packbits(ink, axis=1)
-    high, (margin, width) = len(ink), (_BREAK // 2, bits.shape[1])
+    margin, width = _BREAK // 2, bits.shape[1]
     paper, solid = np.zeros((margin, width), np.uint8), np.full((margin, width), 255, np.uint8)
     closed = _over_rows(np.bitwise_or, np.concatenate([paper, bits, paper]), _BREAK)
     closed = _over_rows(np.bitwise_and, np.concatenate([solid, closed, solid]), _BREAK)
-    if high < _LEAST_BAR:
-        return np.zeros_like(ink)
+    if len(bits) < _LEAST_BAR:
+        return np.zeros((3, 0), np.int32)
     long = _over_rows(np.bitwise_and, closed, _LEAST_BAR)
-    ends = np.zeros((_LEAST_BAR - 1, width), np.uint8)
+    ends = np.zeros((_LEAST_BAR, width), np.uint8)
     opened = _over_rows(np.bitwise_or, np.concatenate([ends, long, ends]), _LEAST_BAR)
-    return np.unpackbits(opened, axis=1, count=ink.shape[1])
+    turns = opened[1:] ^ opened[:-1]
+    row, byte = np.nonzero(turns != 0)
+    at, bit = np.nonzero(np.unpackbits(turns[row, byte][:, None], axis=1))
+    row, column = row[at].astype(np.int32), (8 * byte[at] + bit).astype(np.int32)
+    order = np.lexsort((row, column))
+    return np.stack([column[order][::2], row[order][::2], row[order][1::2]])
 
 
 def _over_rows(join: np.ufunc, bits: Mask, count: int) -> Mask:
@@ -110,24 +114,43 @@ def _over_rows(join: np.ufunc, bits: Mask, count: int) -> Mask:
 
 
 def _on_one_level(seeds: NDArray[np.int32]) -> list[NDArray[np.intp]]:
-    """For each bar from which on enough others stand about level to make a comb, all of those."""
+    """For each bar that a comb may begin with, all that stand about level from it on.
+
+    They are enough to make a comb, and one of them stands where the next bar may.
+    """
     found: list[NDArray[np.intp]] = []
-    for start in range(0, len(seeds), _BLOCK):
-        _, top, _, bottom = (edge[:, None] for edge in seeds[start : start + _BLOCK].T)
-        most = _LEVEL * (bottom - top)
-        level = (abs(seeds[:, 1] - top) <= most) & (abs(seeds[:, 3] - bottom) <= most)
-        level &= np.arange(len(seeds)) >= np.arange(start, start + len(level))[:, None]
-        crowded = level[level.sum(axis=1) >= _LEAST_SEEDS]
+    begins = _have_next(seeds)
+    for start in range(0, len(begins), _BLOCK):
+        some = begins[start : start + _BLOCK, None]
+        level = _are_level(seeds[some], seeds) & (np.arange(len(seeds)) >= some)
+        crowded = level[np.count_nonzero(level, axis=1) >= _LEAST_SEEDS]
         found += [np.flatnonzero(row) for row in crowded]
     return found
 
 
+def _have_next(seeds: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Which bars have another on their level where the next one of a comb may stand."""
+    middle, high = (seeds[:, 0] + seeds[:, 2]) / 2, seeds[:, 3] - seeds[:, 1]
+    first = np.searchsorted(middle, middle + _NARROWEST * high)
+    last = np.searchsorted(middle, middle + _WIDEST * high, side="right")
+    one, other = spread(first, last)
+    return np.unique(one[_are_level(seeds[one], seeds[other])])
+
+
+def _are_level(seeds: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether others' tops and feet are about where those of bars, int32 (..., 4), are."""
+    most = (_LEVEL * (seeds[..., 3] - seeds[..., 1])).astype(np.int32)
+    level = abs(others[..., 1] - seeds[..., 1]) <= most
+    return np.asarray(level & (abs(others[..., 3] - seeds[..., 3]) <= most))
+
+
 def _best_row(seeds: NDArray[np.int32], level: NDArray[np.intp]) -> NDArray[np.intp]:
     """The most bars that stand at one pitch, of those that stand on one level with the first."""
-    _, top, _, bottom = seeds[level[0]].tolist()
-    middle = ((seeds[level, 0] + seeds[level, 2]) / 2).tolist()
-    least, most = (middle[0] + share * (bottom - top) for share in (_NARROWEST, _WIDEST))
-    pitches = [x - middle[0] for x in middle[1:] if least <= x <= most]
+    left, top, right, bottom = seeds[level].T
+    middle = ((left + right) / 2).tolist()
+    height = int(bottom[0] - top[0])
+    least, most = (middle[0] + share * height for share in (_NARROWEST, _WIDEST))
+    pitches = [x - middle[0] for x in middle[1 : bisect_right(middle, most)] if x >= least]
     best = max((_on_pitch(middle, pitch) for pitch in pitches), key=len, default=[])
     # Between the bars stand ones at most, not a crowd of strokes as in a barcode.
     crowd = best and best[-1] - best[0] + 1 > _MOST_STROKES * len(best)
@@ -156,15 +179,15 @@ def _on_pitch(middle: list[float], pitch: float) -> list[int]:
     return members
 
 
-def _completed(ink: Mask, lines: Mask, seeds: NDArray[np.int32]) -> NDArray[np.int32]:
+def _completed(mask: Mask, lines: Mask, seeds: NDArray[np.int32]) -> NDArray[np.int32]:
     """int32 (B, 4): every bar of a comb, with those between and beyond the seeds."""
-    top, bottom = int(np.median(seeds[:, 1])), int(np.median(seeds[:, 3]))
+    top, bottom = int(median(seeds[:, 1])), int(median(seeds[:, 3]))
     middle = (seeds[:, 0] + seeds[:, 2]) / 2
-    pitch = float(np.median(np.diff(middle)))
+    pitch = median(np.diff(middle))
     places = np.round((middle - middle[0]) / pitch)
-    x = list(np.interp(np.arange(places[-1] + 1), places, middle))
+    x = np.interp(np.arange(places[-1] + 1), places, middle).tolist()
     for end, step in ((0, -pitch), (-1, pitch)):
-        while (found := _faint_bar(ink, x[end] + step, pitch, top, bottom)) is not None:
+        while (found := _faint_bar(mask, lines, x[end] + step, pitch, top, bottom)) is not None:
             if rules_along(lines, min(found, x[end]), max(found, x[end]), top, bottom) < _RULED:
                 break
             x.insert(0 if end == 0 else len(x), found)
@@ -173,17 +196,20 @@ def _completed(ink: Mask, lines: Mask, seeds: NDArray[np.int32]) -> NDArray[np.i
         beyond = x[end] + step
         if rules_along(lines, min(beyond, x[end]), max(beyond, x[end]), top, bottom) >= _GOES_ON:
             x.insert(0 if end == 0 else len(x), beyond)
-    half = max(1, round(float(np.median(seeds[:, 2] - seeds[:, 0])) / 2))
+    half = max(1, round(median(seeds[:, 2] - seeds[:, 0]) / 2))
     return np.array([(round(c) - half, top, round(c) + half, bottom) for c in x], np.int32)
 
 
-def _faint_bar(ink: Mask, x: float, pitch: float, top: int, bottom: int) -> float | None:
+def _faint_bar(
+    mask: Mask, lines: Mask, x: float, pitch: float, top: int, bottom: int
+) -> float | None:
     """Where near ``x`` enough of a bar is seen, None if nowhere."""
     reach = max(2, round(_OFF_PITCH * pitch))
     left, right = round(x) - reach, round(x) + reach + 1
-    if left < 1 or right >= ink.shape[1]:
+    if left < 1 or right >= mask.shape[1]:
         return None
-    band = ink[top:bottom, left - 1 : right + 1] > 0
+    window = slice(top, bottom), slice(left - 1, right + 1)
+    band = (mask[window] | lines[window]) > 0
     # A bar that leans a little is in one of three columns on each row.
     cover = (band[:, :-2] | band[:, 1:-1] | band[:, 2:]).mean(axis=0)
     best = int(cover.argmax())
@@ -194,8 +220,8 @@ def _ruled_runs(lines: Mask, bars: NDArray[np.int32]) -> list[NDArray[np.int32]]
     """The bars parted where no rules run along the tops and the feet between two of them."""
     parted = [
         at + 1
-        for at, (one, other) in enumerate(pairwise(bars))
-        if rules_along(lines, one[2], other[0], one[1], one[3]) < _RULED
+        for at, ((_, top, left, bottom), (right, *_)) in enumerate(pairwise(bars.tolist()))
+        if rules_along(lines, left, right, top, bottom) < _RULED
     ]
     return np.split(bars, parted)
 
@@ -203,9 +229,10 @@ def _ruled_runs(lines: Mask, bars: NDArray[np.int32]) -> list[NDArray[np.int32]]
 def rules_along(lines: Mask, left: float, right: float, top: int, bottom: int) -> float:
     """The shares of a stretch with a rule at the top and with one at the bottom, in all."""
     margin = max(2, (bottom - top) // _TOUCH)
-    columns = slice(round(left) + 1, round(right))
-    bands = [lines[max(0, at - margin) : at + margin, columns] for at in (top, bottom)]
-    return float(sum((band > 0).any(axis=0).mean() for band in bands if band.size))
+    within = slice(round(left) + 1, round(right))
+    bands = [lines[max(0, at - margin) : at + margin, within] for at in (top, bottom)]
+    ruled = [np.bitwise_or.reduce(band, axis=0) for band in bands if band.size]
+    return sum((np.count_nonzero(columns) / len(columns) for columns in ruled), 0.0)
 
 
 def _covered(seeds: NDArray[np.int32], bars: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components, pixels_of
+from digitocr.components import Components, spread
 
 __all__ = ["CURSIVE", "Seams", "find_seams", "may_touch"]
 
@@ -101,7 +101,7 @@ def _side_by_side(
     own = place[parts.runs[3]]
     runs, own = parts.runs[:3, own >= 0], own[own >= 0]
     left, top = parts.boxes[members, :2].T
-    run, column = pixels_of(runs)
+    run, column = spread(*runs[1:3])
     row, column = (runs[0] - top[own] + 1)[run], column + (first - left)[own][run]
     ink = np.zeros((heights[0] + 2, ends[-1] + 1), np.uint8)
     ink.ravel()[row * ink.shape[1] + column] = 1

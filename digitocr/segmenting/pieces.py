@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components, boxes_of, pixels_of
+from digitocr.components import Components, boxes_of, spread
 from digitocr.segmenting.cuts import Seams
 
 __all__ = ["Pieces", "cut_apart"]
@@ -65,8 +65,8 @@ def cut_apart(parts: Components, members: NDArray[np.intp], seams: Seams) -> Pie
 
 def _by_pixels(runs: NDArray[np.int32]) -> NDArray[np.int32]:
     """The runs cut into runs of one pixel each."""
-    run, column = pixels_of(runs)
-    return np.stack([runs[0][run], column, column + 1, runs[3][run]])
+    run, column = spread(*runs[1:3])
+    return np.stack([runs[0][run], column, column + 1, runs[3][run]]).astype(np.int32)
 
 
 def _seams_passed(parts: Components, pixels: NDArray[np.int32], seams: Seams) -> NDArray[np.int32]:
