@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -29,12 +30,14 @@ class Components:
     shape: (h, w) of the mask.
     boxes: int32 (C, 4), left, top, right, bottom, half-open.
     areas: int32 (C,), pixels of ink.
+    centres: int32 (C, 2), x and y of the middle of each box.
     runs: int32 (4, N), row, start, end (half-open) and component of every run along the rows.
     """
 
     shape: tuple[int, int]
     boxes: NDArray[np.int32]
     areas: NDArray[np.int32]
+    centres: NDArray[np.int32]
     runs: NDArray[np.int32]
 
     @property
@@ -46,11 +49,6 @@ class Components:
     def heights(self) -> NDArray[np.int32]:
         """int32 (C,), pixels."""
         return self.boxes[:, 3] - self.boxes[:, 1]
-
-    @property
-    def centres(self) -> NDArray[np.int32]:
-        """int32 (C, 2), x and y of the middle of each box."""
-        return (self.boxes[:, :2] + self.boxes[:, 2:]) // 2
 
 
 def find_components(mask: NDArray[np.uint8]) -> Components:
@@ -68,7 +66,8 @@ def find_components(mask: NDArray[np.uint8]) -> Components:
     number[np.argsort(begins)] = np.arange(count)
     runs = np.concatenate([runs, number[part][None]])
     areas = np.bincount(runs[3], runs[2] - runs[1], count).astype(np.int32)
-    return Components(mask.shape, boxes_of(runs, count), areas, runs)
+    boxes = boxes_of(runs, count)
+    return Components(mask.shape, boxes, areas, (boxes[:, :2] + boxes[:, 2:]) // 2, runs)
 
 
 def label_components(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -241,4 +240,6 @@ def groups(group: NDArray[np.integer]) -> list[NDArray[np.int64]]:
     """The members of each group, in order: the inverse of an array of group numbers from 0."""
     if not len(group):
         return []
-    return np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group))[:-1])
+    order = np.argsort(group, kind="stable")
+    stops = np.cumsum(np.bincount(group)).tolist()
+    return [order[start:stop] for start, stop in pairwise([0, *stops])]

@@ -167,9 +167,9 @@ def _on_pitch(middle: list[float], pitch: float) -> list[int]:
     while missing < 2:
         place += 1
         expected = middle[0] + pitch * place
-        after = bisect_left(middle, expected)
-        beside = range(max(after - 1, 0), min(after + 1, len(middle)))
-        nearest = min(beside, key=lambda at: abs(middle[at] - expected))
+        nearest = bisect_left(middle, expected)
+        if nearest == len(middle) or middle[nearest] - expected >= expected - middle[nearest - 1]:
+            nearest -= 1  # of what is left and right of the place; the first is left of all
         if abs(middle[nearest] - expected) <= _OFF_PITCH * pitch:
             members.append(nearest)
             pitch = (middle[nearest] - middle[0]) / place

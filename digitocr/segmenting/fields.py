@@ -11,6 +11,7 @@ from digitocr.components import Components, groups
 from digitocr.recipe import SegmentOptions
 from digitocr.segmenting.boxes import Regions, enclosed, rows_of_cells
 from digitocr.segmenting.combs import Comb, rules_along
+from digitocr.segmenting.middle import median
 from digitocr.segmenting.textlines import find_lines, prose
 from digitocr.types import Box, Field
 
@@ -39,7 +40,7 @@ class Content:
     """A field with its components, and the height of its figures in pixels."""
 
     field: Field
-    members: NDArray[np.int64]
+    members: NDArray[np.intp]
     height: float
 
 
@@ -129,11 +130,15 @@ def _level(box: Box, other: Box) -> bool:
     return 2 * shared >= min(box[3] - box[1], other[3] - other[1])
 
 
-def _inside(parts: Components, box: Box, free: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The unclaimed components whose middle lies in a box."""
+def _inside(parts: Components, boxes: list[Box], free: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The unclaimed components whose middle lies in one of some boxes."""
+    left, top, right, bottom = np.array(boxes, np.int32).T[..., None]
     x, y = parts.centres.T
-    left, top, right, bottom = box
-    return np.flatnonzero((x >= left) & (x < right) & (y >= top) & (y < bottom) & free)
+    near = (x >= left.min()) & (x < right.max()) & (y >= top.min()) & (y < bottom.max())
+    members = np.flatnonzero(near & free)
+    x, y = x[members], y[members]
+    inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+    return np.asarray(members[inside.any(axis=0)])
 
 
 def _with_open_cells(
@@ -147,7 +152,7 @@ def _with_open_cells(
     but they may be something else.
     """
     cells, doubt = list(row), ""
-    pitch = float(np.median(np.diff([cell[0] for cell in row])))
+    pitch = median(np.diff([cell[0] for cell in row]))
     height = _median_figure(parts, row, free)
     for after in (False, True):
         while len(cells) < _MOST_CELLS:
@@ -178,10 +183,9 @@ def _next_cell(cells: list[Box], pitch: float, after: bool, page_width: int) -> 
 
 def _median_figure(parts: Components, row: list[Box], free: NDArray[np.bool_]) -> float:
     """The height of the characters in a row of cells, 0 where there are too few to tell."""
-    members = np.concatenate([_inside(parts, cell, free) for cell in row])
-    heights = parts.heights[members]
+    heights = parts.heights[_inside(parts, row, free)]
     heights = heights[heights >= _LEAST_FIGURE_IN_CELL * (row[0][3] - row[0][1])]
-    return float(np.median(heights)) if len(heights) >= 2 else 0.0
+    return median(heights) if len(heights) >= 2 else 0.0
 
 
 def _one_character(
@@ -189,7 +193,7 @@ def _one_character(
 ) -> Box | None:
     """The box around what stands in a place, if that may be one character; bars do not count."""
     left, top, right, bottom = box
-    members = _inside(parts, box, free)
+    members = _inside(parts, [box], free)
     own = parts.boxes[members[parts.heights[members] >= _LEAST_IN_CELL * (bottom - top)]]
     rim = np.minimum(own[:, 2] - left, right - own[:, 0]) < _BAR * width
     own = own[~(rim & (own[:, 3] - own[:, 1] > 3 * (own[:, 2] - own[:, 0])))]
@@ -216,8 +220,8 @@ def _cells_content(
 ) -> list[Content]:
     """A row of cells with what is written in it; a box each where cells hold whole numbers."""
     bounds = (row[0][0], min(c[1] for c in row), row[-1][2], max(c[3] for c in row))
-    members = np.unique(np.concatenate([_inside(parts, cell, free) for cell in row]))
-    height = float(np.median([bottom - top for _, top, _, bottom in row]))
+    members = _inside(parts, row, free)
+    height = median(np.array([bottom - top for _, top, _, bottom in row]))
     members = members[parts.heights[members] >= _LEAST_IN_CELL * height]
     if _one_character_each(parts, row, members, height):
         free[members] = False
@@ -226,13 +230,14 @@ def _cells_content(
 
 
 def _one_character_each(
-    parts: Components, row: list[Box], members: NDArray[np.int64], height: float
+    parts: Components, row: list[Box], members: NDArray[np.intp], height: float
 ) -> bool:
     """Whether most written-in cells hold one character, not several side by side."""
     tall = members[parts.heights[members] >= _LEAST_FIGURE_IN_CELL * height]
     middle = parts.centres[tall, 0]
-    counts = np.array([((middle >= cell[0]) & (middle < cell[2])).sum() for cell in row])
-    return int((counts > 1).sum()) <= int((counts == 1).sum())
+    left, _, right, _ = np.array(row).T[..., None]
+    counts = np.count_nonzero((middle >= left) & (middle < right), axis=1)
+    return int(np.count_nonzero(counts > 1)) <= int(np.count_nonzero(counts == 1))
 
 
 def _whole_content(parts: Components) -> Content:
@@ -244,7 +249,7 @@ def _whole_content(parts: Components) -> Content:
     whole = Field("given", (0, 0, page_width, page_height))
     long = parts.widths >= _RULE * parts.heights  # a dash may end an amount
     if long.all():
-        return Content(whole, np.zeros(0, np.int64), float(page_height))
+        return Content(whole, np.zeros(0, np.intp), float(page_height))
     height = _figure_height(parts.heights[~long])
     rim = (parts.boxes[:, 1] <= 1) | (parts.boxes[:, 3] >= page_height - 1)
     low = parts.heights < _LEAST_AT_RIM * height
@@ -253,7 +258,7 @@ def _whole_content(parts: Components) -> Content:
 
 def _box_content(parts: Components, box: Box, free: NDArray[np.bool_]) -> list[Content]:
     """A box with the one line written in it, or nothing where it holds text or is empty."""
-    members = _inside(parts, box, free)
+    members = _inside(parts, [box], free)
     if not 0 < len(members) <= _MOST_IN_BOX:
         return []
     height = _figure_height(parts.heights[members])
@@ -267,24 +272,24 @@ def _free_contents(parts: Components, regions: Regions, free: NDArray[np.bool_])
     """The lines on open paper that are no prose."""
     loose = np.flatnonzero(free)
     lines = find_lines(parts.boxes[loose], regions.at(parts.centres[loose]))
-    is_prose = prose(lines)
+    kept = ~prose(lines) & (lines.height >= _LEAST_FIGURE)
+    own = kept[lines.line]
+    members = loose[own]
+    number = (np.cumsum(kept) - 1)[lines.line[own]]
     return [
         Content(
-            Field("free", _ints(lines.boxes[number])),
-            loose[members],
-            _figure_height(parts.heights[loose[members]]),
+            Field("free", _ints(box)), members[some], _figure_height(parts.heights[members[some]])
         )
-        for number, members in enumerate(groups(lines.line))
-        if not is_prose[number] and lines.height[number] >= _LEAST_FIGURE
+        for box, some in zip(lines.boxes[kept], groups(number), strict=True)
     ]
 
 
 def _figure_height(heights: NDArray[np.int32]) -> float:
     """The height of a line's figures: the median of all that is no dot or dash."""
     common = np.sort(heights)[int(0.6 * len(heights))]
-    return float(np.median(heights[2 * heights >= common]))
+    return median(heights[2 * heights >= common])
 
 
 def _ints(box: NDArray[np.int32]) -> Box:
-    left, top, right, bottom = (int(edge) for edge in box)
+    left, top, right, bottom = box.tolist()
     return left, top, right, bottom
