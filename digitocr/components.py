@@ -22,6 +22,8 @@ __all__ = [
     "spread",
 ]
 
+_BAND = 64  # rows, in which neighbours are looked for at once: higher than most writing
+
 
 @dataclass(frozen=True, slots=True)
 class Components:
@@ -193,23 +195,31 @@ def spread(
 
 def neighbours(
     boxes: NDArray[np.int32], reach: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Pairs of boxes that stand beside each other on one line of writing.
 
     boxes: int32 (C, 4). reach: float (C,), pixels to the right of each box in which its
-    neighbour must begin. Returns two int64 (P,) arrays of indices, the first box of each
+    neighbour must begin. Returns two intp (P,) arrays of indices, the first box of each
     pair beginning left of the second. Two boxes share a line where they overlap in height
     by half of the smaller one.
     """
-    order = np.argsort(boxes[:, 0], kind="stable")
-    left, top, right, bottom = boxes[order].T
-    # For each box, the run of boxes in left-to-right order that begin within its reach.
-    last = np.searchsorted(left, right + reach[order], side="right")
-    first, second = spread(np.arange(len(order)) + 1, last)
-    shared = np.minimum(bottom[first], bottom[second]) - np.maximum(top[first], top[second])
-    least = np.minimum((bottom - top)[first], (bottom - top)[second])
-    level = shared * 2 >= least
-    return order[first[level]], order[second[level]]
+    # Boxes are compared within bands of rows, for most of a page is above or below a line. Both
+    # of a pair lie in the band where the lower one begins.
+    box, band = spread(boxes[:, 1] // _BAND, (boxes[:, 3] - 1) // _BAND + 1)
+    ends = boxes[:, 2] + reach
+    away = band * (ends.max(initial=0.0) + 1)  # one band is moved to the right of the one above
+    order = np.argsort(boxes[box, 0] + away, kind="stable")
+    box, band, away = box[order], band[order], away[order]
+    last = np.searchsorted(boxes[box, 0] + away, ends[box] + away, side="right")
+    one, other = spread(np.arange(len(box)) + 1, last)
+    band, first, second = band[one], box[one], box[other]
+    top, bottom = boxes[:, 1], boxes[:, 3]
+    highest = np.maximum(top[first], top[second])
+    shared = np.minimum(bottom[first], bottom[second]) - highest
+    height = bottom - top
+    level = 2 * shared >= np.minimum(height[first], height[second])
+    level &= highest // _BAND == band
+    return first[level], second[level]
 
 
 def chains(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int32]:

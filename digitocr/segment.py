@@ -129,7 +129,8 @@ def _own_ink(
     place = np.full(len(parts.boxes), -1, np.int32)
     place[members] = np.arange(len(members))
     own = place[parts.runs[3]]
-    return np.stack([*parts.runs[:3], own])[:, own >= 0], parts.boxes[members]
+    runs = np.stack([*parts.runs[:3], own]).compress(own >= 0, axis=1)
+    return runs, parts.boxes[members]
 
 
 def _seams_in_cells(
@@ -207,12 +208,13 @@ def _at_rim(cell: Box, box: Box) -> bool:
     return min(place, 1 - place) < _RIM and box[3] - box[1] > box[2] - box[0]
 
 
-def _painted(pieces: Pieces, shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """int32 (h, w): the number of the piece on each pixel, from 1; 0 for none."""
-    labels = np.zeros(shape, np.int32)
-    run, column = spread(*pieces.runs[1:3])
-    row, _, _, piece = pieces.runs
-    labels.ravel()[(row * shape[1])[run] + column] = (piece + 1)[run]
+def _painted(pieces: Pieces, shape: tuple[int, int]) -> NDArray[np.integer]:
+    """(h, w): the number of the piece on each pixel, from 1; 0 for none."""
+    few = len(pieces.boxes) <= np.iinfo(np.int16).max
+    labels = np.zeros(shape, np.int16 if few else np.int32)
+    row, start, end, piece = pieces.runs
+    run, at = spread(row * np.int32(shape[1]) + start, row * np.int32(shape[1]) + end)
+    labels.ravel()[at] = (piece + 1)[run]
     return labels
 
 

@@ -99,7 +99,7 @@ def _side_by_side(
     place = np.full(len(parts.boxes), -1, np.int32)
     place[members] = np.arange(len(members))
     own = place[parts.runs[3]]
-    runs, own = parts.runs[:3, own >= 0], own[own >= 0]
+    runs, own = parts.runs[:3].compress(own >= 0, axis=1), own[own >= 0]
     left, top = parts.boxes[members, :2].T
     run, column = spread(*runs[1:3])
     row, column = (runs[0] - top[own] + 1)[run], column + (first - left)[own][run]

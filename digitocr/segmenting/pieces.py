@@ -35,9 +35,9 @@ class Pieces:
         """Some of them, in another order."""
         number = np.full(len(self.boxes), -1, np.int32)
         number[order] = np.arange(len(order))
-        runs = np.concatenate([self.runs[:3], number[self.runs[3:]]])
-        own = runs[:, runs[3] >= 0]
-        return Pieces(self.component[order], self.boxes[order], self.whole[order], own)
+        piece = number[self.runs[3]]
+        runs = np.concatenate([self.runs[:3], piece[None]]).compress(piece >= 0, axis=1)
+        return Pieces(self.component[order], self.boxes[order], self.whole[order], runs)
 
 
 def cut_apart(parts: Components, members: NDArray[np.intp], seams: Seams) -> Pieces:
@@ -48,11 +48,11 @@ def cut_apart(parts: Components, members: NDArray[np.intp], seams: Seams) -> Pie
     """
     place = np.full(len(parts.boxes), -1, np.int32)
     place[members] = np.arange(len(members))
-    runs = parts.runs[:, place[parts.runs[3]] >= 0]
+    runs = parts.runs.compress(place[parts.runs[3]] >= 0, axis=1)
     cut = np.isin(members, list(seams))
     through = cut[place[runs[3]]]
-    pixels = _by_pixels(runs[:, through])
-    runs = np.concatenate([runs[:, ~through], pixels], axis=1)
+    pixels = _by_pixels(runs.compress(through, axis=1))
+    runs = np.concatenate([runs.compress(~through, axis=1), pixels], axis=1)
     beyond = np.zeros(runs.shape[1], np.int32)  # how many seams are left of it
     beyond[-pixels.shape[1] or len(beyond) :] = _seams_passed(parts, pixels, seams)
     sides = beyond.max(initial=0) + np.int32(1)
