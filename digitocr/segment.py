@@ -13,7 +13,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components, find_components, spread
+from digitocr.components import Components, Hole, find_components, spread
 from digitocr.recipe import SegmentOptions
 from digitocr.segmenting.atoms import MOST_ATOMS, candidates, leans, marks
 from digitocr.segmenting.combs import Comb, find_combs
@@ -38,18 +38,16 @@ def segment(ink: Ink, options: SegmentOptions) -> Segments:
     A page without any gives empty arrays of the right dtypes.
     """
     combs = find_combs(ink.mask, ink.lines) if options.cells else []
-    parts = find_components(_without_bars(ink.mask, combs))
+    parts = find_components(ink.mask, [_bars(comb, ink.mask.shape) for comb in combs])
     return _lattice(parts, find_fields(parts, ink.lines, combs, options))
 
 
-def _without_bars(mask: NDArray[np.uint8], combs: list[Comb]) -> NDArray[np.uint8]:
-    """The ink without the bars of combs, which stand between characters as ones do."""
-    if not combs:
-        return mask
-    bare = mask.copy()
-    for left, top, right, bottom in np.concatenate([comb.bars for comb in combs]):
-        bare[max(0, top - 1) : bottom + 1, max(0, left) : right + 1] = 0
-    return bare
+def _bars(comb: Comb, shape: tuple[int, ...]) -> Hole:
+    """Where the bars of a comb are, which stand between characters as ones do."""
+    columns = np.zeros(shape[1], bool)
+    for left, _, right, _ in comb.bars.tolist():
+        columns[max(0, left) : right + 1] = True
+    return max(0, int(comb.bars[0, 1]) - 1), int(comb.bars[0, 3]) + 1, columns
 
 
 def _lattice(parts: Components, contents: list[Content]) -> Segments:

@@ -54,6 +54,16 @@ def test_components_are_those_opencv_finds_in_its_order() -> None:
         assert len(parts.boxes) == len(parts.areas) == count - 1
 
 
+def test_holes_are_taken_for_paper() -> None:
+    for width in (40, 43):
+        mask = np.full((20, width), 255, np.uint8)
+        columns = np.zeros(width, bool)
+        columns[10:13] = True
+        parts = find_components(mask, [(0, 20, columns)])
+        assert parts.boxes.tolist() == [[0, 0, 10, 20], [13, 0, width, 20]]
+        assert mask.all()
+
+
 def test_a_stroke_that_winds_up_and_down_is_one_component() -> None:
     mask = np.zeros((65, 64), np.uint8)
     mask[:, ::4] = 255

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import boxes_of, linked, spread
+from digitocr.components import boxes_of, linked, ones_of, spread
 from digitocr.segmenting.middle import median
 from digitocr.types import Box
 
@@ -95,12 +95,10 @@ def _upright(bits: Mask) -> NDArray[np.int32]:
     long = _over_rows(np.bitwise_and, closed, _LEAST_BAR)
     ends = np.zeros((_LEAST_BAR, width), np.uint8)
     opened = _over_rows(np.bitwise_or, np.concatenate([ends, long, ends]), _LEAST_BAR)
-    turns = opened[1:] ^ opened[:-1]
-    row, byte = np.nonzero(turns != 0)
-    at, bit = np.nonzero(np.unpackbits(turns[row, byte][:, None], axis=1))
-    row, column = row[at].astype(np.int32), (8 * byte[at] + bit).astype(np.int32)
-    order = np.lexsort((row, column))
-    return np.stack([column[order][::2], row[order][::2], row[order][1::2]])
+    row, column = np.divmod(ones_of((opened[1:] ^ opened[:-1]).ravel()), np.int32(8 * width))
+    order = np.argsort(column, kind="stable")
+    row = row[order]
+    return np.stack([column[order[::2]], row[::2], row[1::2]])
 
 
 def _over_rows(join: np.ufunc, bits: Mask, count: int) -> Mask:

@@ -224,17 +224,19 @@ def _ways_up(
     cost: float64 (h + 1, K, W + 2), of the best path to each pixel, a row above the picture
     first. heights: the rows of each picture, falling. left_of: how many reach each row.
     """
-    each = np.arange(len(heights))
-    at = cost[heights, each].argmin(axis=1)
-    path = np.full((len(left_of), len(heights)), cost.shape[2] // 2 - 1)
+    count, width = cost.shape[1:]
+    first = np.arange(count) * width  # of each picture in a row of all
+    at = first + cost[heights, np.arange(count)].argmin(axis=1)
+    path = np.full((len(left_of), count), first + width // 2)
     for row in range(len(left_of) - 1, -1, -1):
-        own = each[: left_of[row]]
-        here = at[own]
-        path[row, own] = here - 1
-        left, right = cost[row, own, here - 1] + _BEND, cost[row, own, here + 1] + _BEND
-        level = cost[row, own, here]
+        here = at[: left_of[row]]
+        path[row, : len(here)] = here
+        costs = cost[row].ravel()
+        left, level, right = costs[here - 1] + _BEND, costs[here], costs[here + 1] + _BEND
         to_left = (left <= level) & (left <= right)
-        at[own] += np.where(to_left, -1, (right < level).astype(np.intp))
+        here += (right < level) & ~to_left
+        here -= to_left
+    path -= first + 1
     return path
 
 
