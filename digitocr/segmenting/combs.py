@@ -60,7 +60,7 @@ def find_combs(mask: Mask, lines: Mask) -> list[Comb]:
     taken = np.zeros(len(seeds), bool)
     for row in sorted(rows, key=len, reverse=True):
         if len(row) >= _LEAST_SEEDS and not taken[row].any():
-            for bars in _ruled_runs(lines, _completed(mask, lines, seeds[row])):
+            for bars in _ruled_runs(mask, lines, seeds[row]):
                 if len(bars) > _LEAST_CELLS and len(row) >= _SEEN * len(bars):
                     taken |= _covered(seeds, bars)
                     combs.append(Comb(_cells(bars), bars))
@@ -177,36 +177,51 @@ def _on_pitch(middle: list[float], pitch: float) -> list[int]:
     return members
 
 
-def _completed(mask: Mask, lines: Mask, seeds: NDArray[np.int32]) -> NDArray[np.int32]:
-    """int32 (B, 4): every bar of a comb, with those between and beyond the seeds."""
+def _ruled_runs(mask: Mask, lines: Mask, seeds: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+    """int32 (B, 4) each: every bar of the combs, with those between and beyond the seeds.
+
+    Bars are parted where no rules run along the tops and the feet between two of them.
+    """
     top, bottom = int(median(seeds[:, 1])), int(median(seeds[:, 3]))
-    middle = (seeds[:, 0] + seeds[:, 2]) / 2
+    rules = rules_along(lines, top, bottom)
+    if not rules.seen:
+        return []
+    x = _completed(mask, lines, (seeds[:, 0] + seeds[:, 2]) / 2, rules)
+    half = max(1, round(median(seeds[:, 2] - seeds[:, 0]) / 2))
+    bars = [(round(c) - half, top, round(c) + half, bottom) for c in x]
+    parted = [
+        at + 1
+        for at, (one, other) in enumerate(pairwise(bars))
+        if rules.share(one[2], other[0]) < _RULED
+    ]
+    return np.split(np.array(bars, np.int32), parted)
+
+
+def _completed(mask: Mask, lines: Mask, middle: NDArray[np.float64], rules: Rules) -> list[float]:
+    """Where the bars of a comb stand, with those between and beyond the seeds."""
     pitch = median(np.diff(middle))
     places = np.round((middle - middle[0]) / pitch)
-    x = np.interp(np.arange(places[-1] + 1), places, middle).tolist()
+    x: list[float] = np.interp(np.arange(places[-1] + 1), places, middle).tolist()
     for end, step in ((0, -pitch), (-1, pitch)):
-        while (found := _faint_bar(mask, lines, x[end] + step, pitch, top, bottom)) is not None:
-            if rules_along(lines, min(found, x[end]), max(found, x[end]), top, bottom) < _RULED:
+        while (found := _faint_bar(mask, lines, x[end] + step, pitch, rules)) is not None:
+            if rules.share(min(found, x[end]), max(found, x[end])) < _RULED:
                 break
             x.insert(0 if end == 0 else len(x), found)
     # The last cell may lack its bar where the rules still go on.
     for end, step in ((0, -pitch), (-1, pitch)):
         beyond = x[end] + step
-        if rules_along(lines, min(beyond, x[end]), max(beyond, x[end]), top, bottom) >= _GOES_ON:
+        if rules.share(min(beyond, x[end]), max(beyond, x[end])) >= _GOES_ON:
             x.insert(0 if end == 0 else len(x), beyond)
-    half = max(1, round(median(seeds[:, 2] - seeds[:, 0]) / 2))
-    return np.array([(round(c) - half, top, round(c) + half, bottom) for c in x], np.int32)
+    return x
 
 
-def _faint_bar(
-    mask: Mask, lines: Mask, x: float, pitch: float, top: int, bottom: int
-) -> float | None:
+def _faint_bar(mask: Mask, lines: Mask, x: float, pitch: float, rules: Rules) -> float | None:
     """Where near ``x`` enough of a bar is seen, None if nowhere."""
     reach = max(2, round(_OFF_PITCH * pitch))
     left, right = round(x) - reach, round(x) + reach + 1
     if left < 1 or right >= mask.shape[1]:
         return None
-    window = slice(top, bottom), slice(left - 1, right + 1)
+    window = slice(rules.top, rules.bottom), slice(left - 1, right + 1)
     band = (mask[window] | lines[window]) > 0
     # A bar that leans a little is in one of three columns on each row.
     cover = (band[:, :-2] | band[:, 1:-1] | band[:, 2:]).mean(axis=0)
@@ -214,23 +229,40 @@ def _faint_bar(
     return float(left + best) if cover[best] >= _FAINT else None
 
 
-def _ruled_runs(lines: Mask, bars: NDArray[np.int32]) -> list[NDArray[np.int32]]:
-    """The bars parted where no rules run along the tops and the feet between two of them."""
-    parted = [
-        at + 1
-        for at, ((_, top, left, bottom), (right, *_)) in enumerate(pairwise(bars.tolist()))
-        if rules_along(lines, left, right, top, bottom) < _RULED
-    ]
-    return np.split(bars, parted)
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules along the tops and along the feet of a row of cells.
+
+    top, bottom: of the cells. counts: intp (2, w + 1), in how many columns left of each one
+    runs along the tops, and along the feet.
+    """
+
+    top: int
+    bottom: int
+    counts: NDArray[np.intp]
+
+    @property
+    def seen(self) -> bool:
+        """Whether there is any."""
+        return bool(self.counts[:, -1].any())
+
+    def share(self, left: float, right: float) -> float:
+        """The shares of a stretch with a rule at the top and with one at the bottom, in all."""
+        start, stop = round(left) + 1, min(round(right), self.counts.shape[1] - 1)
+        if not 0 <= start < stop:
+            return 0.0
+        above, below = (self.counts[:, stop] - self.counts[:, start]).tolist()
+        return float(above / (stop - start) + below / (stop - start))
 
 
-def rules_along(lines: Mask, left: float, right: float, top: int, bottom: int) -> float:
-    """The shares of a stretch with a rule at the top and with one at the bottom, in all."""
+def rules_along(lines: Mask, top: int, bottom: int) -> Rules:
+    """The rules along the tops and the feet of a row of cells. lines: as of ``find_combs``."""
     margin = max(2, (bottom - top) // _TOUCH)
-    within = slice(round(left) + 1, round(right))
-    bands = [lines[max(0, at - margin) : at + margin, within] for at in (top, bottom)]
-    ruled = [np.bitwise_or.reduce(band, axis=0) for band in bands if band.size]
-    return sum((np.count_nonzero(columns) / len(columns) for columns in ruled), 0.0)
+    counts = np.zeros((2, lines.shape[1] + 1), np.intp)
+    for at, own in zip((top, bottom), counts, strict=True):
+        band = lines[max(0, at - margin) : max(0, at + margin)]
+        np.cumsum(np.bitwise_or.reduce(band, axis=0) > 0, out=own[1:])
+    return Rules(top, bottom, counts)
 
 
 def _covered(seeds: NDArray[np.int32], bars: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -32,7 +32,7 @@ _ASTRAY = 0.4  # the cost for each row of a column's distance, by the figures' h
 _LOOP = 0.6  # the cost of a pixel of paper inside a loop, in pixels of ink
 _SAVES = 0.6  # of the ink in its column that a seam must not exceed to be worth its bends
 _MOST_INK = 0.62  # of the figures' height: the ink that a seam may cross
-_BLOCK = 64  # components that are looked at at once
+_BLOCK = 1 << 19  # pixels of components that are looked at at once
 
 
 # Of each component that is cut, by its index: intp (K, h), the columns, counted from its left
@@ -64,10 +64,13 @@ def find_seams(parts: Components, members: NDArray[np.intp], figure: NDArray[np.
     # All at once, as there are many and each is small; but by the block, for memory. As high
     # ones stand together, little of a block is empty.
     order = np.argsort(-parts.heights[members], kind="stable")
+    members, figure = members[order], figure[order]
     seams: Seams = {}
-    for start in range(0, len(order), _BLOCK):
-        some = order[start : start + _BLOCK]
-        seams |= _seams(_side_by_side(parts, members[some], figure[some]))
+    while len(members):
+        ends = np.cumsum(parts.widths[members])
+        count = max(1, int(np.searchsorted(ends * parts.heights[members[0]], _BLOCK)))
+        seams |= _seams(_side_by_side(parts, members[:count], figure[:count]))
+        members, figure = members[count:], figure[count:]
     return seams
 
 

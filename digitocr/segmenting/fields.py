@@ -160,7 +160,8 @@ def _with_open_cells(
             character = _one_character(parts, box, pitch, free)
             if character is None:
                 break
-            if rules_along(lines, box[0], box[2], box[1] - _INSET, box[3] + _INSET) < _RULED_OPEN:
+            rules = rules_along(lines, box[1] - _INSET, box[3] + _INSET)
+            if rules.share(box[0], box[2]) < _RULED_OPEN:
                 if not _as_high(character, height):
                     break
                 if not _in_the_middle(character, box):
