@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import boxes_of, runs_of
+from digitocr.components import boxes_of, runs_of, spread
 from digitocr.types import Box
 
 __all__ = ["Regions", "enclosed", "rows_of_cells"]
@@ -103,39 +103,38 @@ def rows_of_cells(boxes: NDArray[np.int32]) -> list[list[Box]]:
     """Group boxes, int32 (B, 4), into rows of two or more equal cells, each from left to right."""
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
     cells = boxes[width <= _CELL_ASPECT * height]
-    cells = cells[np.lexsort((cells[:, 0], cells[:, 1]))]
+    cells = cells[np.lexsort((cells[:, 1], cells[:, 0]))]
+    beside = _beside(cells)
     rows: list[list[Box]] = []
-    taken = np.zeros(len(cells), bool)
-    for start in np.argsort(cells[:, 0], kind="stable"):
-        if not taken[start]:
-            row = _extend(cells, int(start), taken)
-            if len(row) > 1:
-                rows.append(row)
+    taken = [False] * len(cells)
+    every: list[Box] = [tuple(cell) for cell in cells.tolist()]
+    for start in range(len(cells)):
+        row = []
+        at: int | None = start
+        while at is not None and not taken[at]:
+            taken[at] = True
+            row.append(every[at])
+            at = next((cell for cell in beside[at] if not taken[cell]), None)
+        if len(row) > 1:
+            rows.append(row)
     return rows
 
 
-def _extend(cells: NDArray[np.int32], start: int, taken: NDArray[np.bool_]) -> list[Box]:
-    """The row that begins with one cell: the next equal cell to the right, as long as there is."""
-    taken[start] = True
-    row = [start]
-    while True:
-        left, top, right, bottom = cells[row[-1]]
-        width, height = right - left, bottom - top
-        gap = cells[:, 0] - right
-        level = (abs(cells[:, 1] - top) <= 0.2 * height) & (
-            abs(cells[:, 3] - bottom) <= 0.2 * height
-        )
-        widths = cells[:, 2] - cells[:, 0]
-        alike = (widths <= 1.5 * width) & (width <= 1.5 * widths)
-        beside = (gap >= -0.2 * width) & (gap <= 0.45 * width + 4)
-        found = np.flatnonzero(level & alike & beside & ~taken)
-        if not len(found):
-            return [_box(cells[index]) for index in row]
-        nearest = int(found[np.argmin(gap[found])])
-        taken[nearest] = True
-        row.append(nearest)
+def _beside(cells: NDArray[np.int32]) -> list[list[int]]:
+    """For each cell the equal ones that stand next to its right, the nearest first.
 
-
-def _box(row: NDArray[np.int32]) -> Box:
-    left, top, right, bottom = (int(edge) for edge in row)
-    return left, top, right, bottom
+    cells: int32 (C, 4), from left to right.
+    """
+    width, height = (cells[:, 2:] - cells[:, :2]).T
+    left, top, right, bottom = cells.T
+    first = np.searchsorted(left, right - 0.2 * width)
+    last = np.searchsorted(left, right + 0.45 * width + 4, side="right")
+    one, other = spread(first, last)
+    near = (abs(top[other] - top[one]) <= 0.2 * height[one]) & (one != other)
+    near &= abs(bottom[other] - bottom[one]) <= 0.2 * height[one]
+    near &= (width[other] <= 1.5 * width[one]) & (width[one] <= 1.5 * width[other])
+    one, other = one[near].tolist(), other[near].tolist()
+    beside: list[list[int]] = [[] for _ in cells]
+    for cell, found in zip(one, other, strict=True):
+        beside[cell].append(found)
+    return beside

@@ -144,9 +144,9 @@ def _are_level(seeds: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[n
 
 def _best_row(seeds: NDArray[np.int32], level: NDArray[np.intp]) -> NDArray[np.intp]:
     """The most bars that stand at one pitch, of those that stand on one level with the first."""
-    left, top, right, bottom = seeds[level].T
-    middle = ((left + right) / 2).tolist()
-    height = int(bottom[0] - top[0])
+    _, top, _, bottom = seeds[level[0]].tolist()
+    middle = ((seeds[:, 0] + seeds[:, 2])[level] / 2).tolist()
+    height = bottom - top
     least, most = (middle[0] + share * height for share in (_NARROWEST, _WIDEST))
     pitches = [x - middle[0] for x in middle[1 : bisect_right(middle, most)] if x >= least]
     best = max((_on_pitch(middle, pitch) for pitch in pitches), key=len, default=[])

@@ -9,6 +9,7 @@ lattice to find out; the uncut component stays a candidate.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -34,6 +35,11 @@ _SAVES = 0.6  # of the ink in its column that a seam must not exceed to be worth
 _MOST_INK = 0.62  # of the figures' height: the ink that a seam may cross
 _BLOCK = 1 << 19  # pixels of components that are looked at at once
 
+
+# Of a component's pixels, the price of paper in loops, of ink, and of other paper.
+_OUTSIDE = 2
+_PRICES = np.zeros(256)
+_PRICES[:2] = _LOOP, 1.0
 
 # Of each component that is cut, by its index: intp (K, h), the columns, counted from its left
 # edge, where each of its seams passes each of its rows, from left to right.
@@ -152,17 +158,22 @@ def _narrowest(
 
     The middle of the first stretch that is as narrow, as of a bar between two digits.
     """
-    own = each[open_]
-    first = np.flatnonzero(np.diff(own, prepend=-1))
-    least = np.repeat(np.minimum.reduceat(extent[open_], first), np.diff(first, append=len(open_)))
-    narrow = open_[extent[open_] == least]
-    own = each[narrow]
-    begins = np.diff(own, prepend=-1) > 0
-    start = np.flatnonzero(begins | (np.diff(narrow, prepend=-2) > 1))
+    first = np.flatnonzero(_changes(each[open_]))
+    least = np.minimum.reduceat(extent[open_], first)
+    narrow = open_[extent[open_] == np.repeat(least, np.diff(np.append(first, len(open_))))]
+    begins = _changes(each[narrow])
+    start = np.flatnonzero(begins | _changes(narrow - np.arange(len(narrow))))
     stop = np.append(start[1:], len(narrow))
     middle = start + (stop - start) // 2
     chosen: NDArray[np.intp] = narrow[middle[begins[start]]]
     return chosen
+
+
+def _changes(values: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which are not as the one before, as the first."""
+    changes = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=changes[1:])
+    return changes
 
 
 def _seams(row: _Row) -> Seams:
@@ -179,8 +190,7 @@ def _seams(row: _Row) -> Seams:
     most = int(reach.max())
     steps = np.arange(-most, most + 1)
     window = np.clip(waist[:, None] + steps, 0, width[:, None] - 1)  # sides are repeated
-    cost = np.array([0.0, 1.0, _LOOP])[_loops(row.ink)]
-    price = cost[1 : 1 + heights[0], row.first[place][:, None] + window]
+    price = _prices(row.ink)[1 : 1 + heights[0], row.first[place][:, None] + window]
     astray = _ASTRAY * abs(steps) / figure[:, None]
     astray[abs(steps) > reach[:, None]] = np.inf
     at = _cheapest(price, astray, heights)
@@ -190,10 +200,11 @@ def _seams(row: _Row) -> Seams:
     worth = crossed <= _SAVES * through
     at[:, ~worth] = most
     good = np.where(worth, crossed, through) <= _MOST_INK * np.maximum(figure, heights)
-    columns = np.take_along_axis(window, at.T, axis=1)
+    columns, own = np.take_along_axis(window, at.T, axis=1)[good], place[good]
+    first = np.flatnonzero(_changes(own)).tolist()
     return {
-        int(row.members[one]): columns[good & (place == one), : row.heights[one]]
-        for one in np.unique(place[good])
+        int(row.members[own[start]]): columns[start:stop, : row.heights[own[start]]]
+        for start, stop in pairwise([*first, len(own)])
     }
 
 
@@ -243,10 +254,8 @@ def _ways_up(
     return path
 
 
-def _loops(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The ink with 2 for paper that it closes in."""
+def _prices(ink: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """What it costs to go through each pixel, in pixels of ink: more than nothing in loops, too."""
     outside = ink.copy()
-    cv2.floodFill(outside, None, (0, 0), 3)
-    outside[outside == 0] = 2
-    outside[outside == 3] = 0
-    return outside
+    cv2.floodFill(outside, None, (0, 0), _OUTSIDE)
+    return np.asarray(cv2.LUT(outside, _PRICES), np.float64)

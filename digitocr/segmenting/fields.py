@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,19 +56,19 @@ def find_fields(
     if options.whole:
         return [_whole_content(parts)]
     regions = enclosed(lines)
-    free = _may_be_writing(parts)
+    loose = _loose(parts)
     contents: list[Content] = []
     rows = rows_of_cells(regions.boxes) if options.cells else []
     rows = _longest([*rows, *(list(comb.cells) for comb in combs)])
     for row in rows:
-        contents += _cells_content(parts, *_with_open_cells(parts, row, lines, free), free)
+        contents += _cells_content(loose, *_with_open_cells(loose, row, lines))
     if options.boxes:
-        for box in (_ints(edges) for edges in regions.boxes):
+        for box in regions.boxes.tolist():
             if not any(_overlap([box], row) for row in rows):
-                contents += _box_content(parts, box, free)
+                contents += _box_content(loose, tuple(box))
     if options.free:
         ends = [content.field for content in contents if content.field.doubt]
-        contents += [_beside(content, ends) for content in _free_contents(parts, regions, free)]
+        contents += [_beside(content, ends) for content in _free_contents(loose, regions)]
     return _in_reading_order(contents)
 
 
@@ -98,15 +99,44 @@ def _overlap(row: list[Box], other: list[Box]) -> bool:
     return not (apart_x or apart_y)
 
 
-def _may_be_writing(parts: Components) -> NDArray[np.bool_]:
-    """bool (C,): what is neither a remnant of a rule nor a bar nor larger than any number."""
+@dataclass(frozen=True, slots=True)
+class _Loose:
+    """The components of a page that may be writing and are of no field yet.
+
+    parts: all components. free: bool (C,), which are loose; fields claim them one by one.
+    order: intp (C,), all of them from the top down by their middles. y: int32 (C,), of those.
+    """
+
+    parts: Components
+    free: NDArray[np.bool_]
+    order: NDArray[np.intp]
+    y: NDArray[np.int32]
+
+    def inside(self, boxes: list[Box]) -> NDArray[np.intp]:
+        """Those whose middle lies in one of some boxes, by their indices."""
+        left, top, right, bottom = np.array(boxes).T[..., None]
+        start, stop = self.y.searchsorted([top.min(), bottom.max()])
+        members = np.sort(self.order[start:stop])
+        members = members[self.free[members]]
+        x, y = self.parts.centres[members].T
+        inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+        return np.asarray(members[inside.any(axis=0)])
+
+    def claim(self, members: NDArray[np.intp]) -> None:
+        """Some are of a field now."""
+        self.free[members] = False
+
+
+def _loose(parts: Components) -> _Loose:
+    """What is neither a remnant of a rule nor a bar nor larger than any number."""
     width, height = parts.widths, parts.heights
     page_height, page_width = parts.shape
     rule = (width > 8 * height) | (height > 16 * width)
     solid = (parts.areas > 0.8 * width * height) & (np.minimum(width, height) > 0.03 * page_height)
     huge = (height > _MOST_FIGURE * page_height) | (width > 0.5 * page_width)
-    result: NDArray[np.bool_] = ~(rule | solid | huge)
-    return result
+    y = parts.centres[:, 1]
+    order = np.argsort(y)
+    return _Loose(parts, ~(rule | solid | huge), order, y[order])
 
 
 def _in_reading_order(contents: list[Content]) -> list[Content]:
@@ -130,19 +160,8 @@ def _level(box: Box, other: Box) -> bool:
     return 2 * shared >= min(box[3] - box[1], other[3] - other[1])
 
 
-def _inside(parts: Components, boxes: list[Box], free: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """The unclaimed components whose middle lies in one of some boxes."""
-    left, top, right, bottom = np.array(boxes, np.int32).T[..., None]
-    x, y = parts.centres.T
-    near = (x >= left.min()) & (x < right.max()) & (y >= top.min()) & (y < bottom.max())
-    members = np.flatnonzero(near & free)
-    x, y = x[members], y[members]
-    inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
-    return np.asarray(members[inside.any(axis=0)])
-
-
 def _with_open_cells(
-    parts: Components, row: list[Box], lines: NDArray[np.uint8], free: NDArray[np.bool_]
+    loose: _Loose, row: list[Box], lines: NDArray[np.uint8]
 ) -> tuple[list[Box], str]:
     """The row with the cells at its ends whose frame is not seen, and what is odd about them.
 
@@ -153,11 +172,11 @@ def _with_open_cells(
     """
     cells, doubt = list(row), ""
     pitch = median(np.diff([cell[0] for cell in row]))
-    height = _median_figure(parts, row, free)
+    height = _median_figure(loose, row)
     for after in (False, True):
         while len(cells) < _MOST_CELLS:
             box = _next_cell(cells, pitch, after, lines.shape[1])
-            character = _one_character(parts, box, pitch, free)
+            character = _one_character(loose, box, pitch)
             if character is None:
                 break
             rules = rules_along(lines, box[1] - _INSET, box[3] + _INSET)
@@ -182,20 +201,18 @@ def _next_cell(cells: list[Box], pitch: float, after: bool, page_width: int) -> 
     return max(0, left - reach), top, left, bottom
 
 
-def _median_figure(parts: Components, row: list[Box], free: NDArray[np.bool_]) -> float:
+def _median_figure(loose: _Loose, row: list[Box]) -> float:
     """The height of the characters in a row of cells, 0 where there are too few to tell."""
-    heights = parts.heights[_inside(parts, row, free)]
+    heights = _heights(loose.parts.boxes[loose.inside(row)])
     heights = heights[heights >= _LEAST_FIGURE_IN_CELL * (row[0][3] - row[0][1])]
     return median(heights) if len(heights) >= 2 else 0.0
 
 
-def _one_character(
-    parts: Components, box: Box, width: float, free: NDArray[np.bool_]
-) -> Box | None:
+def _one_character(loose: _Loose, box: Box, width: float) -> Box | None:
     """The box around what stands in a place, if that may be one character; bars do not count."""
     left, top, right, bottom = box
-    members = _inside(parts, [box], free)
-    own = parts.boxes[members[parts.heights[members] >= _LEAST_IN_CELL * (bottom - top)]]
+    own = loose.parts.boxes[loose.inside([box])]
+    own = own[_heights(own) >= _LEAST_IN_CELL * (bottom - top)]
     rim = np.minimum(own[:, 2] - left, right - own[:, 0]) < _BAR * width
     own = own[~(rim & (own[:, 3] - own[:, 1] > 3 * (own[:, 2] - own[:, 0])))]
     if not len(own):
@@ -216,18 +233,16 @@ def _in_the_middle(character: Box, cell: Box) -> bool:
     return off <= _OFF_MIDDLE * (cell[2] - cell[0])
 
 
-def _cells_content(
-    parts: Components, row: list[Box], doubt: str, free: NDArray[np.bool_]
-) -> list[Content]:
+def _cells_content(loose: _Loose, row: list[Box], doubt: str) -> list[Content]:
     """A row of cells with what is written in it; a box each where cells hold whole numbers."""
     bounds = (row[0][0], min(c[1] for c in row), row[-1][2], max(c[3] for c in row))
-    members = _inside(parts, row, free)
+    members = loose.inside(row)
     height = median(np.array([bottom - top for _, top, _, bottom in row]))
-    members = members[parts.heights[members] >= _LEAST_IN_CELL * height]
-    if _one_character_each(parts, row, members, height):
-        free[members] = False
+    members = members[_heights(loose.parts.boxes[members]) >= _LEAST_IN_CELL * height]
+    if _one_character_each(loose.parts, row, members, height):
+        loose.claim(members)
         return [Content(Field("cells", bounds, tuple(row), doubt=doubt), members, height)]
-    return [content for box in row for content in _box_content(parts, box, free)]
+    return [content for box in row for content in _box_content(loose, box)]
 
 
 def _one_character_each(
@@ -257,40 +272,40 @@ def _whole_content(parts: Components) -> Content:
     return Content(whole, np.flatnonzero(~(rim & (low | long))), height)
 
 
-def _box_content(parts: Components, box: Box, free: NDArray[np.bool_]) -> list[Content]:
+def _box_content(loose: _Loose, box: Box) -> list[Content]:
     """A box with the one line written in it, or nothing where it holds text or is empty."""
-    members = _inside(parts, [box], free)
+    members = loose.inside([box])
     if not 0 < len(members) <= _MOST_IN_BOX:
         return []
-    height = _figure_height(parts.heights[members])
+    height = _figure_height(_heights(loose.parts.boxes[members]))
     if height < _LEAST_IN_BOX * (box[3] - box[1]):
         return []
-    free[members] = False
+    loose.claim(members)
     return [Content(Field("box", box), members, height)]
 
 
-def _free_contents(parts: Components, regions: Regions, free: NDArray[np.bool_]) -> list[Content]:
+def _free_contents(loose: _Loose, regions: Regions) -> list[Content]:
     """The lines on open paper that are no prose."""
-    loose = np.flatnonzero(free)
-    lines = find_lines(parts.boxes[loose], regions.at(parts.centres[loose]))
+    members = np.flatnonzero(loose.free)
+    boxes = loose.parts.boxes[members]
+    lines = find_lines(boxes, regions.at(loose.parts.centres[members]))
     kept = ~prose(lines) & (lines.height >= _LEAST_FIGURE)
     own = kept[lines.line]
-    members = loose[own]
+    members, heights = members[own], _heights(boxes[own])
     number = (np.cumsum(kept) - 1)[lines.line[own]]
     return [
-        Content(
-            Field("free", _ints(box)), members[some], _figure_height(parts.heights[members[some]])
-        )
-        for box, some in zip(lines.boxes[kept], groups(number), strict=True)
+        Content(Field("free", tuple(box)), members[some], _figure_height(heights[some]))
+        for box, some in zip(lines.boxes[kept].tolist(), groups(number), strict=True)
     ]
+
+
+def _heights(boxes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """int32 (N,), of boxes, int32 (N, 4)."""
+    return boxes[:, 3] - boxes[:, 1]
 
 
 def _figure_height(heights: NDArray[np.int32]) -> float:
     """The height of a line's figures: the median of all that is no dot or dash."""
-    common = np.sort(heights)[int(0.6 * len(heights))]
-    return median(heights[2 * heights >= common])
-
-
-def _ints(box: NDArray[np.int32]) -> Box:
-    left, top, right, bottom = box.tolist()
-    return left, top, right, bottom
+    ordered = sorted(heights.tolist())
+    figures = ordered[bisect_left(ordered, ordered[int(0.6 * len(ordered))] / 2) :]
+    return float(figures[(len(figures) - 1) // 2] + figures[len(figures) // 2]) / 2
