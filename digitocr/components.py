@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "Bits",
     "Components",
     "Hole",
     "boxes_of",
@@ -21,6 +22,7 @@ __all__ = [
     "linked",
     "neighbours",
     "ones_of",
+    "packed",
     "runs_of",
     "spread",
 ]
@@ -28,6 +30,18 @@ __all__ = [
 Hole = tuple[int, int, NDArray[np.bool_]]
 
 _BAND = 64  # rows, in which neighbours are looked for at once: higher than most writing
+
+
+@dataclass(frozen=True, slots=True)
+class Bits:
+    """A mask, eight pixels a byte.
+
+    rows: uint8 (h, b), with a bit of paper and more at the end of each row.
+    shape: (h, w) of the mask.
+    """
+
+    rows: NDArray[np.uint8]
+    shape: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +72,28 @@ class Components:
         return self.boxes[:, 3] - self.boxes[:, 1]
 
 
-def find_components(mask: NDArray[np.uint8], holes: Sequence[Hole] = ()) -> Components:
-    """The 8-connected components of a uint8 (h, w) mask, 255 where there is ink.
+def packed(mask: NDArray[np.uint8]) -> Bits:
+    """A mask, uint8 (h, w), 0 for paper, with eight pixels a byte."""
+    rows = np.packbits(mask, axis=1)
+    if mask.shape[1] % 8 == 0:
+        rows = np.pad(rows, ((0, 0), (0, 1)))
+    return Bits(rows, mask.shape)
 
-    holes: where the mask is taken for paper, rows from and to and bool (w,), at which columns.
+
+def find_components(ink: Bits, holes: Sequence[Hole] = ()) -> Components:
+    """The 8-connected components of the ink.
+
+    holes: where it is taken for paper, rows from and to and bool (w,), at which columns.
     They are numbered by the squares of two by two pixels, row by row, in which they begin, as
     OpenCV does. There are far fewer runs than pixels: to link them takes a fifth of the time.
     """
-    bits = _packed(mask)
+    rows = ink.rows.copy()
     for top, bottom, columns in holes:
-        bits[top:bottom, : -(-len(columns) // 8)] &= ~np.packbits(columns)
-    runs = _runs(bits)
+        hole = np.packbits(columns)
+        rows[top:bottom, : len(hole)] &= ~hole
+    runs = _runs(rows)
     part, count = linked(runs)
-    square = (runs[0] >> 1) * np.int32(mask.shape[1]) + (runs[1] >> 1)
+    square = (runs[0] >> 1) * np.int32(ink.shape[1]) + (runs[1] >> 1)
     begins = np.full(count, np.iinfo(np.int32).max, np.int32)
     np.minimum.at(begins, part, square)
     number = np.empty(count, np.int32)
@@ -78,7 +101,7 @@ def find_components(mask: NDArray[np.uint8], holes: Sequence[Hole] = ()) -> Comp
     runs = np.concatenate([runs, number[part][None]])
     areas = np.bincount(runs[3], runs[2] - runs[1], count).astype(np.int32)
     boxes = boxes_of(runs, count)
-    return Components(mask.shape, boxes, areas, (boxes[:, :2] + boxes[:, 2:]) // 2, runs)
+    return Components(ink.shape, boxes, areas, (boxes[:, :2] + boxes[:, 2:]) // 2, runs)
 
 
 def label_components(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
@@ -121,24 +144,18 @@ def boxes_of(runs: NDArray[np.int32], count: int) -> NDArray[np.int32]:
 
 def runs_of(mask: NDArray[np.uint8]) -> NDArray[np.int32]:
     """int32 (3, N): row, start and end (half-open) of every run along the rows, row by row."""
-    return _runs(_packed(mask))
+    return _runs(packed(mask).rows)
 
 
-def _packed(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A mask with eight pixels a byte, and paper at the end of its rows to part them."""
-    bits = np.packbits(mask, axis=1)
-    return bits if mask.shape[1] % 8 else np.pad(bits, ((0, 0), (0, 1)))
-
-
-def _runs(bits: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """int32 (3, N): the runs of a packed mask, as of ``runs_of``."""
-    flat = bits.ravel()
+def _runs(rows: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """int32 (3, N): the runs of a mask, as of ``runs_of``. rows: as of ``Bits``."""
+    flat = rows.ravel()
     before = flat >> 1
     before[1:] |= flat[:-1] << 7
     turns = ones_of(np.bitwise_xor(flat, before))
     start, end = turns[0::2], turns[1::2]
-    row = start // np.int32(8 * bits.shape[1])
-    before_row = row * np.int32(8 * bits.shape[1])
+    row = start // np.int32(8 * rows.shape[1])
+    before_row = row * np.int32(8 * rows.shape[1])
     return np.stack([row, start - before_row, end - before_row])
 
 

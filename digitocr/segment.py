@@ -13,7 +13,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components, Hole, find_components, spread
+from digitocr.components import Components, Hole, find_components, packed, spread
 from digitocr.recipe import SegmentOptions
 from digitocr.segmenting.atoms import MOST_ATOMS, candidates, leans, marks
 from digitocr.segmenting.combs import Comb, find_combs
@@ -37,12 +37,13 @@ def segment(ink: Ink, options: SegmentOptions) -> Segments:
 
     A page without any gives empty arrays of the right dtypes.
     """
-    combs = find_combs(ink.mask, ink.lines) if options.cells else []
-    parts = find_components(ink.mask, [_bars(comb, ink.mask.shape) for comb in combs])
-    return _lattice(parts, find_fields(parts, ink.lines, combs, options))
+    mask, lines = packed(ink.mask), packed(ink.lines)
+    combs = find_combs(mask, lines) if options.cells else []
+    parts = find_components(mask, [_bars(comb, mask.shape) for comb in combs])
+    return _lattice(parts, find_fields(parts, lines, combs, options))
 
 
-def _bars(comb: Comb, shape: tuple[int, ...]) -> Hole:
+def _bars(comb: Comb, shape: tuple[int, int]) -> Hole:
     """Where the bars of a comb are, which stand between characters as ones do."""
     columns = np.zeros(shape[1], bool)
     for left, _, right, _ in comb.bars.tolist():

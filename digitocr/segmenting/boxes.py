@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import boxes_of, runs_of, spread
+from digitocr.components import Bits, boxes_of, runs_of, spread
 from digitocr.types import Box
 
 __all__ = ["Regions", "enclosed", "rows_of_cells"]
@@ -47,8 +47,8 @@ class Regions:
         return found
 
 
-def enclosed(lines: NDArray[np.uint8]) -> Regions:
-    """Find the boxes in a line map, uint8 (h, w), 255 where a ruled line runs.
+def enclosed(lines: Bits) -> Regions:
+    """Find the boxes in a map of ruled lines.
 
     Works at half scale, where a line keeps every square of four pixels it touches, and once
     for all rows in which the same lines run: most rows of a page are as the one above.
@@ -65,16 +65,15 @@ def enclosed(lines: NDArray[np.uint8]) -> Regions:
     return Regions(labels, row, 2 * _usable(boxes, areas, (len(row), paper.shape[1])))
 
 
-def _squares_of_paper(lines: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+def _squares_of_paper(lines: Bits) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
     """The squares of four pixels that no line touches, and for each row of them which it is.
 
     uint8 (R, w / 2), 1 for paper, without rows that are as the one above, and intp (h / 2,),
     both rounded up.
     """
     # The lightest of each square and of the pixels around it: gaps of two pixels close.
-    bits = np.packbits(lines, axis=1)
-    down = len(bits) % 2
-    pairs = np.pad(bits, ((1, 1 + down), (0, 0))).reshape(-1, 2, bits.shape[1])
+    down = lines.shape[0] % 2
+    pairs = np.pad(lines.rows, ((1, 1 + down), (0, 0))).reshape(-1, 2, lines.rows.shape[1])
     pair = pairs[:, 0] | pairs[:, 1]
     band = pair[:-1] | pair[1:]
     new = np.append(True, (band[1:] != band[:-1]).any(axis=1))

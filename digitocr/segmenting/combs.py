@@ -14,13 +14,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import boxes_of, linked, ones_of, spread
+from digitocr.components import Bits, boxes_of, linked, ones_of, spread
 from digitocr.segmenting.middle import median
 from digitocr.types import Box
 
 __all__ = ["Comb", "find_combs", "rules_along"]
-
-Mask = NDArray[np.uint8]
 
 _LEAST_BAR = 22  # pixels at working scale: a bar's height
 _MOST_BAR = 0.12  # of the page's height
@@ -52,45 +50,46 @@ class Comb:
     bars: NDArray[np.int32]
 
 
-def find_combs(mask: Mask, lines: Mask) -> list[Comb]:
-    """The combs of a page. mask, lines: uint8 (h, w), 255 for ink and for ruled lines."""
-    seeds = _bars(mask, lines)
+def find_combs(mask: Bits, lines: Bits) -> list[Comb]:
+    """The combs of a page. mask, lines: its ink and its ruled lines."""
+    ink = Bits(mask.rows | lines.rows, mask.shape)
+    seeds = _bars(ink)
     rows = [_best_row(seeds, level) for level in _on_one_level(seeds)]
     combs: list[Comb] = []
     taken = np.zeros(len(seeds), bool)
     for row in sorted(rows, key=len, reverse=True):
         if len(row) >= _LEAST_SEEDS and not taken[row].any():
-            for bars in _ruled_runs(mask, lines, seeds[row]):
+            for bars in _ruled_runs(ink, lines, seeds[row]):
                 if len(bars) > _LEAST_CELLS and len(row) >= _SEEN * len(bars):
                     taken |= _covered(seeds, bars)
                     combs.append(Comb(_cells(bars), bars))
     return combs
 
 
-def _bars(mask: Mask, lines: Mask) -> NDArray[np.int32]:
+def _bars(ink: Bits) -> NDArray[np.int32]:
     """int32 (N, 4): boxes of thin upright strokes, from left to right."""
-    runs = _upright(np.packbits(mask, axis=1) | np.packbits(lines, axis=1))
+    runs = _upright(ink.rows)
     part, count = linked(runs)
     # The runs are those of columns: their boxes lie on their side.
     boxes = boxes_of(np.concatenate([runs, part[None].astype(np.int32)]), count)[:, [1, 0, 3, 2]]
     left, top, right, bottom = boxes.T
     height = bottom - top
-    boxes = boxes[(right - left <= _THIN * height) & (height <= _MOST_BAR * len(mask))]
+    boxes = boxes[(right - left <= _THIN * height) & (height <= _MOST_BAR * ink.shape[0])]
     ordered: NDArray[np.int32] = boxes[np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")]
     return ordered
 
 
-def _upright(bits: Mask) -> NDArray[np.int32]:
+def _upright(rows: NDArray[np.uint8]) -> NDArray[np.int32]:
     """int32 (3, N): column, top and bottom of strokes as high as a bar, their breaks closed.
 
-    bits: of the ink, eight pixels a byte. A closing and an opening by columns: rows are taken
-    as they are. The runs along the columns are in order, column by column.
+    rows: as of ``Bits``. A closing and an opening by columns: rows are taken as they are. The
+    runs along the columns are in order, column by column.
     """
-    margin, width = _BREAK // 2, bits.shape[1]
+    margin, width = _BREAK // 2, rows.shape[1]
     paper, solid = np.zeros((margin, width), np.uint8), np.full((margin, width), 255, np.uint8)
-    closed = _over_rows(np.bitwise_or, np.concatenate([paper, bits, paper]), _BREAK)
+    closed = _over_rows(np.bitwise_or, np.concatenate([paper, rows, paper]), _BREAK)
     closed = _over_rows(np.bitwise_and, np.concatenate([solid, closed, solid]), _BREAK)
-    if len(bits) < _LEAST_BAR:
+    if len(rows) < _LEAST_BAR:
         return np.zeros((3, 0), np.int32)
     long = _over_rows(np.bitwise_and, closed, _LEAST_BAR)
     ends = np.zeros((_LEAST_BAR, width), np.uint8)
@@ -101,14 +100,14 @@ def _upright(bits: Mask) -> NDArray[np.int32]:
     return np.stack([column[order[::2]], row[::2], row[1::2]])
 
 
-def _over_rows(join: np.ufunc, bits: Mask, count: int) -> Mask:
+def _over_rows(join: np.ufunc, rows: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     """Each row joined with those below it, ``count`` in all; the last ones are no rows any more."""
     joined = 1
     while joined < count:
         step = min(joined, count - joined)  # twice as many each time
-        bits = join(bits[:-step], bits[step:])
+        rows = join(rows[:-step], rows[step:])
         joined += step
-    return bits
+    return rows
 
 
 def _on_one_level(seeds: NDArray[np.int32]) -> list[NDArray[np.intp]]:
@@ -177,7 +176,7 @@ def _on_pitch(middle: list[float], pitch: float) -> list[int]:
     return members
 
 
-def _ruled_runs(mask: Mask, lines: Mask, seeds: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+def _ruled_runs(ink: Bits, lines: Bits, seeds: NDArray[np.int32]) -> list[NDArray[np.int32]]:
     """int32 (B, 4) each: every bar of the combs, with those between and beyond the seeds.
 
     Bars are parted where no rules run along the tops and the feet between two of them.
@@ -186,7 +185,7 @@ def _ruled_runs(mask: Mask, lines: Mask, seeds: NDArray[np.int32]) -> list[NDArr
     rules = rules_along(lines, top, bottom)
     if not rules.seen:
         return []
-    x = _completed(mask, lines, (seeds[:, 0] + seeds[:, 2]) / 2, rules)
+    x = _completed(ink, (seeds[:, 0] + seeds[:, 2]) / 2, rules)
     half = max(1, round(median(seeds[:, 2] - seeds[:, 0]) / 2))
     bars = [(round(c) - half, top, round(c) + half, bottom) for c in x]
     parted = [
@@ -197,13 +196,13 @@ def _ruled_runs(mask: Mask, lines: Mask, seeds: NDArray[np.int32]) -> list[NDArr
     return np.split(np.array(bars, np.int32), parted)
 
 
-def _completed(mask: Mask, lines: Mask, middle: NDArray[np.float64], rules: Rules) -> list[float]:
+def _completed(ink: Bits, middle: NDArray[np.float64], rules: Rules) -> list[float]:
     """Where the bars of a comb stand, with those between and beyond the seeds."""
     pitch = median(np.diff(middle))
     places = np.round((middle - middle[0]) / pitch)
     x: list[float] = np.interp(np.arange(places[-1] + 1), places, middle).tolist()
     for end, step in ((0, -pitch), (-1, pitch)):
-        while (found := _faint_bar(mask, lines, x[end] + step, pitch, rules)) is not None:
+        while (found := _faint_bar(ink, x[end] + step, pitch, rules)) is not None:
             if rules.share(min(found, x[end]), max(found, x[end])) < _RULED:
                 break
             x.insert(0 if end == 0 else len(x), found)
@@ -215,14 +214,15 @@ def _completed(mask: Mask, lines: Mask, middle: NDArray[np.float64], rules: Rule
     return x
 
 
-def _faint_bar(mask: Mask, lines: Mask, x: float, pitch: float, rules: Rules) -> float | None:
+def _faint_bar(ink: Bits, x: float, pitch: float, rules: Rules) -> float | None:
     """Where near ``x`` enough of a bar is seen, None if nowhere."""
     reach = max(2, round(_OFF_PITCH * pitch))
     left, right = round(x) - reach, round(x) + reach + 1
-    if left < 1 or right >= mask.shape[1]:
+    if left < 1 or right >= ink.shape[1]:
         return None
-    window = slice(rules.top, rules.bottom), slice(left - 1, right + 1)
-    band = (mask[window] | lines[window]) > 0
+    first = (left - 1) // 8
+    bits = np.unpackbits(ink.rows[rules.top : rules.bottom, first : right // 8 + 1], axis=1)
+    band = bits[:, left - 1 - 8 * first : right + 1 - 8 * first]
     # A bar that leans a little is in one of three columns on each row.
     cover = (band[:, :-2] | band[:, 1:-1] | band[:, 2:]).mean(axis=0)
     best = int(cover.argmax())
@@ -255,13 +255,14 @@ class Rules:
         return float(above / (stop - start) + below / (stop - start))
 
 
-def rules_along(lines: Mask, top: int, bottom: int) -> Rules:
-    """The rules along the tops and the feet of a row of cells. lines: as of ``find_combs``."""
+def rules_along(lines: Bits, top: int, bottom: int) -> Rules:
+    """The rules along the tops and the feet of a row of cells. lines: the ruled lines."""
     margin = max(2, (bottom - top) // _TOUCH)
     counts = np.zeros((2, lines.shape[1] + 1), np.intp)
     for at, own in zip((top, bottom), counts, strict=True):
-        band = lines[max(0, at - margin) : max(0, at + margin)]
-        np.cumsum(np.bitwise_or.reduce(band, axis=0) > 0, out=own[1:])
+        band = lines.rows[max(0, at - margin) : max(0, at + margin)]
+        any_ = np.bitwise_or.reduce(band, axis=0)
+        np.cumsum(np.unpackbits(any_, count=lines.shape[1]), out=own[1:])
     return Rules(top, bottom, counts)
 
 

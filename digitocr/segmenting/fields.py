@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components, groups
+from digitocr.components import Bits, Components, groups
 from digitocr.recipe import SegmentOptions
 from digitocr.segmenting.boxes import Regions, enclosed, rows_of_cells
 from digitocr.segmenting.combs import Comb, rules_along
@@ -46,11 +46,11 @@ class Content:
 
 
 def find_fields(
-    parts: Components, lines: NDArray[np.uint8], combs: list[Comb], options: SegmentOptions
+    parts: Components, lines: Bits, combs: list[Comb], options: SegmentOptions
 ) -> list[Content]:
     """All fields of a page with their components, in reading order.
 
-    lines: uint8 (h, w), 255 where a ruled line runs. A component belongs to one field at
+    lines: where ruled lines run. A component belongs to one field at
     most; what is prose or too large or too small to be read belongs to none.
     """
     if options.whole:
@@ -160,9 +160,7 @@ def _level(box: Box, other: Box) -> bool:
     return 2 * shared >= min(box[3] - box[1], other[3] - other[1])
 
 
-def _with_open_cells(
-    loose: _Loose, row: list[Box], lines: NDArray[np.uint8]
-) -> tuple[list[Box], str]:
+def _with_open_cells(loose: _Loose, row: list[Box], lines: Bits) -> tuple[list[Box], str]:
     """The row with the cells at its ends whose frame is not seen, and what is odd about them.
 
     Where the rules go on around one more character, it is of the number: the frame of a
