@@ -13,7 +13,7 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components, find_components, pixels_of
+from digitocr.components import Components, Hole, find_components, packed, spread
 from digitocr.recipe import SegmentOptions
 from digitocr.segmenting.atoms import MOST_ATOMS, candidates, leans, marks
 from digitocr.segmenting.combs import Comb, find_combs
@@ -37,19 +37,18 @@ def segment(ink: Ink, options: SegmentOptions) -> Segments:
 
     A page without any gives empty arrays of the right dtypes.
     """
-    combs = find_combs(ink.mask, ink.lines) if options.cells else []
-    parts = find_components(_without_bars(ink.mask, combs))
-    return _lattice(parts, find_fields(parts, ink.lines, combs, options))
+    mask, lines = packed(ink.mask), packed(ink.lines)
+    combs = find_combs(mask, lines) if options.cells else []
+    parts = find_components(mask, [_bars(comb, mask.shape) for comb in combs])
+    return _lattice(parts, find_fields(parts, lines, combs, options))
 
 
-def _without_bars(mask: NDArray[np.uint8], combs: list[Comb]) -> NDArray[np.uint8]:
-    """The ink without the bars of combs, which stand between characters as ones do."""
-    if not combs:
-        return mask
-    bare = mask.copy()
-    for left, top, right, bottom in np.concatenate([comb.bars for comb in combs]):
-        bare[max(0, top - 1) : bottom + 1, max(0, left) : right + 1] = 0
-    return bare
+def _bars(comb: Comb, shape: tuple[int, int]) -> Hole:
+    """Where the bars of a comb are, which stand between characters as ones do."""
+    columns = np.zeros(shape[1], bool)
+    for left, _, right, _ in comb.bars.tolist():
+        columns[max(0, left) : right + 1] = True
+    return max(0, int(comb.bars[0, 1]) - 1), int(comb.bars[0, 3]) + 1, columns
 
 
 def _lattice(parts: Components, contents: list[Content]) -> Segments:
@@ -65,7 +64,7 @@ def _lattice(parts: Components, contents: list[Content]) -> Segments:
     span = runs[np.lexsort((runs[:, 1], runs[:, 0]))]
     return Segments(
         fields=tuple(content.field for content in contents),
-        labels=_painted(pieces, parts.labels.shape),
+        labels=_painted(pieces, parts.shape),
         atom_boxes=pieces.boxes,
         field=field[span[:, 0]].astype(np.int32),
         span=span.astype(np.int32),
@@ -124,12 +123,13 @@ def _seams_between_digits(
 
 def _own_ink(
     parts: Components, members: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], NDArray[np.int32]]:
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """The runs of some components, each numbered by its place among them, and their boxes."""
-    place = np.full(len(parts.boxes), -1)
+    place = np.full(len(parts.boxes), -1, np.int32)
     place[members] = np.arange(len(members))
     own = place[parts.runs[3]]
-    return np.stack([*parts.runs[:3], own])[:, own >= 0], parts.boxes[members]
+    runs = np.stack([*parts.runs[:3], own]).compress(own >= 0, axis=1)
+    return runs, parts.boxes[members]
 
 
 def _seams_in_cells(
@@ -207,12 +207,13 @@ def _at_rim(cell: Box, box: Box) -> bool:
     return min(place, 1 - place) < _RIM and box[3] - box[1] > box[2] - box[0]
 
 
-def _painted(pieces: Pieces, shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """int32 (h, w): the number of the piece on each pixel, from 1; 0 for none."""
-    labels = np.zeros(shape, np.int32)
-    run, column = pixels_of(pieces.runs)
-    row, _, _, piece = pieces.runs
-    labels.ravel()[(row * shape[1])[run] + column] = (piece + 1)[run]
+def _painted(pieces: Pieces, shape: tuple[int, int]) -> NDArray[np.integer]:
+    """(h, w): the number of the piece on each pixel, from 1; 0 for none."""
+    few = len(pieces.boxes) <= np.iinfo(np.int16).max
+    labels = np.zeros(shape, np.int16 if few else np.int32)
+    row, start, end, piece = pieces.runs
+    run, at = spread(row * np.int32(shape[1]) + start, row * np.int32(shape[1]) + end)
+    labels.ravel()[at] = (piece + 1)[run]
     return labels
 
 

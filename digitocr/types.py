@@ -119,7 +119,8 @@ class Segments:
     the edges of the field's lattice.
 
     fields: in reading order.
-    labels: int32 (h, w), 0 for background, k + 1 for atom k.
+    labels: int16 (h, w), 0 for background, k + 1 for atom k; int32 where there are more atoms
+        than those can tell.
     atom_boxes: int32 (A, 4), atoms sorted by field, then from left to right.
     field: int32 (N,), the index of each candidate's field.
     span: int32 (N, 2), the half-open range of atoms that make up each candidate.
@@ -130,7 +131,7 @@ class Segments:
     """
 
     fields: tuple[Field, ...]
-    labels: NDArray[np.int32]
+    labels: NDArray[np.integer]
     atom_boxes: NDArray[np.int32]
     field: NDArray[np.int32]
     span: NDArray[np.int32]
@@ -143,14 +144,14 @@ class Segments:
 class Writing:
     """The ink of one field as it was written: what strips are lifted of.
 
-    grey: uint8 (h, w), as of ``Ink``. labels: int32 (h, w), as of ``Segments``.
+    grey: uint8 (h, w), as of ``Ink``. labels: (h, w), as of ``Segments``.
     left, top: the pixel of the ink picture where they begin.
     first: the field's first atom. boxes: int32 (A, 4), of its atoms, in pixels of the ink
         picture.
     """
 
     grey: NDArray[np.uint8]
-    labels: NDArray[np.int32]
+    labels: NDArray[np.integer]
     left: int
     top: int
     first: int

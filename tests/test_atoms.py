@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digitocr.components import find_components
+from digitocr.components import find_components, packed
 from digitocr.segmenting.atoms import candidates, leans, marks
 from digitocr.segmenting.cuts import find_seams, may_touch
 from digitocr.segmenting.pieces import Pieces, cut_apart
@@ -21,7 +21,7 @@ def _ring(picture: NDArray[np.uint8], x: int) -> None:
 
 def _cut(picture: NDArray[np.uint8], height: float) -> Pieces:
     """The pieces of the one component of a picture."""
-    parts = find_components(np.pad(picture, ((20, 0), (10, 0))))
+    parts = find_components(packed(np.pad(picture, ((20, 0), (10, 0)))))
     figure = np.array([height])
     wide = np.flatnonzero(may_touch(parts.widths, parts.heights, figure))
     return cut_apart(parts, np.array([0]), find_seams(parts, wide, figure[wide]))
@@ -91,6 +91,23 @@ def test_pieces_are_taken_with_their_ink() -> None:
     assert last.runs[1].min() == last.boxes[0, 0]
 
 
+def test_components_are_cut_together_as_they_are_alone() -> None:
+    picture = np.zeros((300, 200), np.uint8)
+    for top, left, overlap in ((0, 0, 4), (70, 20, 3), (150, 90, 2), (220, 10, 5)):
+        own = picture[top : top + 50, left : left + 61]
+        _ring(own, 16)
+        _ring(own, 48 - overlap)
+    parts = find_components(packed(picture))
+    wide = np.flatnonzero(parts.widths > 20)
+    figure = np.array([50.0, 45.0, 48.0, 60.0])
+    assert len(wide) == 4
+    together = find_seams(parts, wide, figure)
+    assert len(together) == 4
+    for place, member in enumerate(wide):
+        alone = find_seams(parts, wide[[place]], figure[[place]])
+        assert np.array_equal(alone[member], together[member])
+
+
 def test_a_long_stroke_such_as_a_signature_is_not_cut() -> None:
     picture = np.full((50, 400), 255, np.uint8)
     assert len(_cut(picture, 50.0).boxes) == 1
@@ -145,7 +162,7 @@ def test_the_lean_of_a_straight_stroke_is_measured(degrees: float) -> None:
     ink = np.zeros((80, 160), np.uint8)
     shift = round(60 * np.tan(np.radians(degrees)))
     cv2.line(ink, (80 - shift // 2, 70), (80 + shift - shift // 2, 10), 255, 4)
-    parts = find_components(ink)
+    parts = find_components(packed(ink))
     (measured,), (straight,) = leans(parts.runs, parts.boxes)
     assert abs(measured - degrees) < 2.5
     assert straight
@@ -154,7 +171,7 @@ def test_the_lean_of_a_straight_stroke_is_measured(degrees: float) -> None:
 def test_a_ring_is_not_straight() -> None:
     ink = np.zeros((50, 32), np.uint8)
     _ring(ink, 16)
-    parts = find_components(ink)
+    parts = find_components(packed(ink))
     assert not leans(parts.runs, parts.boxes)[1].any()
 
 

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.segmenting.combs import find_combs
+from digitocr.components import packed
+from digitocr.segmenting.combs import Comb, find_combs
 
 
 def _blank() -> NDArray[np.uint8]:
@@ -36,8 +37,12 @@ def _digits(text: str) -> NDArray[np.uint8]:
     return mask
 
 
+def _combs(mask: NDArray[np.uint8], lines: NDArray[np.uint8]) -> list[Comb]:
+    return find_combs(packed(mask), packed(lines))
+
+
 def _count(mask: NDArray[np.uint8], lines: NDArray[np.uint8]) -> list[int]:
-    return [len(comb.cells) for comb in find_combs(mask, lines)]
+    return [len(comb.cells) for comb in _combs(mask, lines)]
 
 
 def test_bars_between_rules_are_a_comb() -> None:
@@ -45,7 +50,7 @@ def test_bars_between_rules_are_a_comb() -> None:
 
 
 def test_the_ones_of_a_date_are_no_bars() -> None:
-    (comb,) = find_combs(_bars(8) | _digits("11112011"), _rules(8))
+    (comb,) = _combs(_bars(8) | _digits("11112011"), _rules(8))
     assert len(comb.cells) == 8
     assert abs(comb.bars[:, 0] - np.arange(100, 400, 36)).max() <= 3
 
@@ -86,12 +91,12 @@ def test_the_bars_of_a_barcode_are_no_comb() -> None:
 
 
 def test_a_blank_page_has_no_combs() -> None:
-    assert find_combs(_blank(), _blank()) == []
+    assert _combs(_blank(), _blank()) == []
 
 
 def test_the_pictures_are_not_written_to() -> None:
-    mask, lines = _bars(8), _rules(8)
-    before = mask.copy(), lines.copy()
+    mask, lines = packed(_bars(8)), packed(_rules(8))
+    before = mask.rows.copy(), lines.rows.copy()
     find_combs(mask, lines)
-    assert np.array_equal(mask, before[0])
-    assert np.array_equal(lines, before[1])
+    assert np.array_equal(mask.rows, before[0])
+    assert np.array_equal(lines.rows, before[1])

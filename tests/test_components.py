@@ -7,14 +7,21 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from digitocr.components import chains, find_components, label_components, neighbours
+from digitocr.components import (
+    chains,
+    find_components,
+    label_components,
+    neighbours,
+    packed,
+    spread,
+)
 
 
 def test_components_are_counted_with_their_boxes_and_areas() -> None:
     mask = np.zeros((20, 30), np.uint8)
     mask[2:6, 3:5] = 255
     mask[10:12, 20:28] = 255
-    parts = find_components(mask)
+    parts = find_components(packed(mask))
     assert parts.boxes.tolist() == [[3, 2, 5, 6], [20, 10, 28, 12]]
     assert parts.areas.tolist() == [8, 16]
     assert parts.widths.tolist() == [2, 8]
@@ -22,7 +29,7 @@ def test_components_are_counted_with_their_boxes_and_areas() -> None:
 
 
 def test_an_empty_mask_has_no_components_but_the_right_types() -> None:
-    parts = find_components(np.zeros((9, 7), np.uint8))
+    parts = find_components(packed(np.zeros((9, 7), np.uint8)))
     assert parts.boxes.shape == (0, 4)
     assert parts.boxes.dtype == np.int32
     assert parts.areas.dtype == np.int32
@@ -31,7 +38,42 @@ def test_an_empty_mask_has_no_components_but_the_right_types() -> None:
 def test_diagonal_pixels_are_one_component() -> None:
     mask = np.zeros((6, 6), np.uint8)
     np.fill_diagonal(mask, 255)
-    assert len(find_components(mask).boxes) == 1
+    assert len(find_components(packed(mask)).boxes) == 1
+
+
+def test_components_are_those_opencv_finds_in_its_order() -> None:
+    random = np.random.default_rng(3)
+    for share, width in ((0.0, 9), (0.02, 83), (0.3, 64), (0.5, 8), (0.6, 83), (1.0, 16)):
+        mask = (random.random((61, width)) < share).astype(np.uint8) * np.uint8(255)
+        count, labels = cv2.connectedComponents(mask, connectivity=8)
+        parts = find_components(packed(mask))
+        painted = np.zeros(mask.shape, np.int32)
+        for row, start, end, part in parts.runs.T:
+            painted[row, start:end] = part + 1
+        assert np.array_equal(painted, labels)
+        assert parts.shape == mask.shape
+        assert len(parts.boxes) == len(parts.areas) == count - 1
+
+
+def test_holes_are_taken_for_paper() -> None:
+    for width in (40, 43):
+        mask = np.full((20, width), 255, np.uint8)
+        columns = np.zeros(width, bool)
+        columns[10:13] = True
+        ink = packed(mask)
+        parts = find_components(ink, [(0, 20, columns)])
+        assert parts.boxes.tolist() == [[0, 0, 10, 20], [13, 0, width, 20]]
+        assert np.array_equal(ink.rows, packed(mask).rows)
+
+
+def test_a_stroke_that_winds_up_and_down_is_one_component() -> None:
+    mask = np.zeros((65, 64), np.uint8)
+    mask[:, ::4] = 255
+    mask[0, 0::8] = mask[0, 1::8] = mask[0, 2::8] = mask[0, 3::8] = 255
+    mask[-1, 5::8] = mask[-1, 6::8] = mask[-1, 7::8] = 255
+    parts = find_components(packed(mask))
+    assert parts.boxes.tolist() == [[0, 0, 64, 65]]
+    assert parts.areas.tolist() == [np.count_nonzero(mask)]
 
 
 def test_neighbours_are_those_a_slow_look_at_every_pair_finds() -> None:
@@ -81,3 +123,9 @@ def test_a_component_is_measured_as_opencv_measures_it() -> None:
 def test_no_things_make_no_groups() -> None:
     none = np.zeros(0, np.int64)
     assert len(chains(0, none, none)) == 0
+
+
+def test_ranges_are_spread_one_after_the_other() -> None:
+    of, number = spread(np.array([3, 7, 5]), np.array([5, 7, 6]))
+    assert of.tolist() == [0, 0, 2]
+    assert number.tolist() == [3, 4, 5]

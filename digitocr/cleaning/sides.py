@@ -15,7 +15,7 @@ from digitocr.components import runs_of
 __all__ = ["find_sides"]
 
 Picture = NDArray[np.uint8]
-Runs = NDArray[np.intp]  # (N, 3) row, start, end
+Runs = NDArray[np.int32]  # (N, 3) row, start, end
 
 _FLANK = 4  # pixels from a side's middle to what is beside it
 _LEANT_ON = 0.45  # share of a side's length along which strokes may lean on it

@@ -66,18 +66,18 @@ def _belong(
 
 
 def leans(
-    runs: NDArray[np.intp], boxes: NDArray[np.int32]
+    runs: NDArray[np.int32], boxes: NDArray[np.int32]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """How glyphs lean, in degrees to the right, and whether each is one straight upright stroke.
 
-    runs: intp (4, N), row, start, end and glyph of each run of their ink. boxes: int32 (P, 4).
+    runs: int32 (4, N), row, start, end and glyph of each run of their ink. boxes: int32 (P, 4).
     Returns float64 and bool (P,). The lean is that of the regression of the glyph's pixels'
     columns on their rows.
     """
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
     part = runs[3]
-    y = runs[0] - boxes[part, 1]
-    start, end = runs[1:3] - boxes[part, 0]
+    y = (runs[0] - boxes[part, 1]).astype(np.float64)
+    start, end = (runs[1:3] - boxes[part, 0]).astype(np.float64)
     length = end - start
     x = (start + end - 1) * length / 2  # the sums of a run's columns, and of their squares
     xx = (_squares(end) - _squares(start)) / 6
@@ -98,7 +98,7 @@ def leans(
     return np.where(told, np.degrees(np.arctan2(-shared, along)), 0.0), straight
 
 
-def _squares(stop: NDArray[np.intp]) -> NDArray[np.intp]:
+def _squares(stop: NDArray[np.float64]) -> NDArray[np.float64]:
     """Six times the sum of the squares of all whole numbers below each."""
     return (stop - 1) * stop * (2 * stop - 1)
 

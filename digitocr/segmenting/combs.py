@@ -7,19 +7,18 @@ at one pitch, with a rule along their tops or their feet.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from itertools import pairwise
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.components import Bits, boxes_of, linked, ones_of, spread
+from digitocr.segmenting.middle import median
 from digitocr.types import Box
 
 __all__ = ["Comb", "find_combs", "rules_along"]
-
-Mask = NDArray[np.uint8]
 
 _LEAST_BAR = 22  # pixels at working scale: a bar's height
 _MOST_BAR = 0.12  # of the page's height
@@ -51,83 +50,104 @@ class Comb:
     bars: NDArray[np.int32]
 
 
-def find_combs(mask: Mask, lines: Mask) -> list[Comb]:
-    """The combs of a page. mask, lines: uint8 (h, w), 255 for ink and for ruled lines."""
-    ink = np.asarray(cv2.bitwise_or(mask, lines), np.uint8)
+def find_combs(mask: Bits, lines: Bits) -> list[Comb]:
+    """The combs of a page. mask, lines: its ink and its ruled lines."""
+    ink = Bits(mask.rows | lines.rows, mask.shape)
     seeds = _bars(ink)
     rows = [_best_row(seeds, level) for level in _on_one_level(seeds)]
     combs: list[Comb] = []
     taken = np.zeros(len(seeds), bool)
     for row in sorted(rows, key=len, reverse=True):
         if len(row) >= _LEAST_SEEDS and not taken[row].any():
-            for bars in _ruled_runs(lines, _completed(ink, lines, seeds[row])):
+            for bars in _ruled_runs(ink, lines, seeds[row]):
                 if len(bars) > _LEAST_CELLS and len(row) >= _SEEN * len(bars):
                     taken |= _covered(seeds, bars)
                     combs.append(Comb(_cells(bars), bars))
     return combs
 
 
-def _bars(ink: Mask) -> NDArray[np.int32]:
+def _bars(ink: Bits) -> NDArray[np.int32]:
     """int32 (N, 4): boxes of thin upright strokes, from left to right."""
-    upright = _upright(ink)
-    # Few and simple as they are, outlines find them ten times as fast as labels.
-    outlines, nesting = cv2.findContours(upright, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    holes = np.zeros(0) if nesting is None else nesting[0, :, 3] >= 0
-    outer = [cv2.boundingRect(one) for one, hole in zip(outlines, holes, strict=True) if not hole]
-    left, top, width, height = np.array(outer, np.int32).reshape(-1, 4).T
-    bar = (width <= _THIN * height) & (height <= _MOST_BAR * len(ink))
-    boxes = np.stack([left, top, left + width, top + height], axis=1)[bar]
+    runs = _upright(ink.rows)
+    part, count = linked(runs)
+    # The runs are those of columns: their boxes lie on their side.
+    boxes = boxes_of(np.concatenate([runs, part[None].astype(np.int32)]), count)[:, [1, 0, 3, 2]]
+    left, top, right, bottom = boxes.T
+    height = bottom - top
+    boxes = boxes[(right - left <= _THIN * height) & (height <= _MOST_BAR * ink.shape[0])]
     ordered: NDArray[np.int32] = boxes[np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")]
     return ordered
 
 
-def _upright(ink: Mask) -> Mask:
-    """Strokes at least as high as a bar, after breaks in them are closed.
+def _upright(rows: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """int32 (3, N): column, top and bottom of strokes as high as a bar, their breaks closed.
 
-    A closing and an opening by columns, of eight pixels a byte: rows are taken as they are.
+    rows: as of ``Bits``. A closing and an opening by columns: rows are taken as they are. The
+    runs along the columns are in order, column by column.
     """
-    bits = np.packbits(ink, axis=1)
-    high, (margin, width) = len(ink), (_BREAK // 2, bits.shape[1])
+    margin, width = _BREAK // 2, rows.shape[1]
     paper, solid = np.zeros((margin, width), np.uint8), np.full((margin, width), 255, np.uint8)
-    closed = _over_rows(np.bitwise_or, np.concatenate([paper, bits, paper]), _BREAK)
+    closed = _over_rows(np.bitwise_or, np.concatenate([paper, rows, paper]), _BREAK)
     closed = _over_rows(np.bitwise_and, np.concatenate([solid, closed, solid]), _BREAK)
-    if high < _LEAST_BAR:
-        return np.zeros_like(ink)
+    if len(rows) < _LEAST_BAR:
+        return np.zeros((3, 0), np.int32)
     long = _over_rows(np.bitwise_and, closed, _LEAST_BAR)
-    ends = np.zeros((_LEAST_BAR - 1, width), np.uint8)
+    ends = np.zeros((_LEAST_BAR, width), np.uint8)
     opened = _over_rows(np.bitwise_or, np.concatenate([ends, long, ends]), _LEAST_BAR)
-    return np.unpackbits(opened, axis=1, count=ink.shape[1])
+    row, column = np.divmod(ones_of((opened[1:] ^ opened[:-1]).ravel()), np.int32(8 * width))
+    order = np.argsort(column, kind="stable")
+    row = row[order]
+    return np.stack([column[order[::2]], row[::2], row[1::2]])
 
 
-def _over_rows(join: np.ufunc, bits: Mask, count: int) -> Mask:
+def _over_rows(join: np.ufunc, rows: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     """Each row joined with those below it, ``count`` in all; the last ones are no rows any more."""
     joined = 1
     while joined < count:
         step = min(joined, count - joined)  # twice as many each time
-        bits = join(bits[:-step], bits[step:])
+        rows = join(rows[:-step], rows[step:])
         joined += step
-    return bits
+    return rows
 
 
 def _on_one_level(seeds: NDArray[np.int32]) -> list[NDArray[np.intp]]:
-    """For each bar from which on enough others stand about level to make a comb, all of those."""
+    """For each bar that a comb may begin with, all that stand about level from it on.
+
+    They are enough to make a comb, and one of them stands where the next bar may.
+    """
     found: list[NDArray[np.intp]] = []
-    for start in range(0, len(seeds), _BLOCK):
-        _, top, _, bottom = (edge[:, None] for edge in seeds[start : start + _BLOCK].T)
-        most = _LEVEL * (bottom - top)
-        level = (abs(seeds[:, 1] - top) <= most) & (abs(seeds[:, 3] - bottom) <= most)
-        level &= np.arange(len(seeds)) >= np.arange(start, start + len(level))[:, None]
-        crowded = level[level.sum(axis=1) >= _LEAST_SEEDS]
+    begins = _have_next(seeds)
+    for start in range(0, len(begins), _BLOCK):
+        some = begins[start : start + _BLOCK, None]
+        level = _are_level(seeds[some], seeds) & (np.arange(len(seeds)) >= some)
+        crowded = level[np.count_nonzero(level, axis=1) >= _LEAST_SEEDS]
         found += [np.flatnonzero(row) for row in crowded]
     return found
+
+
+def _have_next(seeds: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Which bars have another on their level where the next one of a comb may stand."""
+    middle, high = (seeds[:, 0] + seeds[:, 2]) / 2, seeds[:, 3] - seeds[:, 1]
+    first = np.searchsorted(middle, middle + _NARROWEST * high)
+    last = np.searchsorted(middle, middle + _WIDEST * high, side="right")
+    one, other = spread(first, last)
+    return np.unique(one[_are_level(seeds[one], seeds[other])])
+
+
+def _are_level(seeds: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Whether others' tops and feet are about where those of bars, int32 (..., 4), are."""
+    most = (_LEVEL * (seeds[..., 3] - seeds[..., 1])).astype(np.int32)
+    level = abs(others[..., 1] - seeds[..., 1]) <= most
+    return np.asarray(level & (abs(others[..., 3] - seeds[..., 3]) <= most))
 
 
 def _best_row(seeds: NDArray[np.int32], level: NDArray[np.intp]) -> NDArray[np.intp]:
     """The most bars that stand at one pitch, of those that stand on one level with the first."""
     _, top, _, bottom = seeds[level[0]].tolist()
-    middle = ((seeds[level, 0] + seeds[level, 2]) / 2).tolist()
-    least, most = (middle[0] + share * (bottom - top) for share in (_NARROWEST, _WIDEST))
-    pitches = [x - middle[0] for x in middle[1:] if least <= x <= most]
+    middle = ((seeds[:, 0] + seeds[:, 2])[level] / 2).tolist()
+    height = bottom - top
+    least, most = (middle[0] + share * height for share in (_NARROWEST, _WIDEST))
+    pitches = [x - middle[0] for x in middle[1 : bisect_right(middle, most)] if x >= least]
     best = max((_on_pitch(middle, pitch) for pitch in pitches), key=len, default=[])
     # Between the bars stand ones at most, not a crowd of strokes as in a barcode.
     crowd = best and best[-1] - best[0] + 1 > _MOST_STROKES * len(best)
@@ -144,9 +164,9 @@ def _on_pitch(middle: list[float], pitch: float) -> list[int]:
     while missing < 2:
         place += 1
         expected = middle[0] + pitch * place
-        after = bisect_left(middle, expected)
-        beside = range(max(after - 1, 0), min(after + 1, len(middle)))
-        nearest = min(beside, key=lambda at: abs(middle[at] - expected))
+        nearest = bisect_left(middle, expected)
+        if nearest == len(middle) or middle[nearest] - expected >= expected - middle[nearest - 1]:
+            nearest -= 1  # of what is left and right of the place; the first is left of all
         if abs(middle[nearest] - expected) <= _OFF_PITCH * pitch:
             members.append(nearest)
             pitch = (middle[nearest] - middle[0]) / place
@@ -156,56 +176,94 @@ def _on_pitch(middle: list[float], pitch: float) -> list[int]:
     return members
 
 
-def _completed(ink: Mask, lines: Mask, seeds: NDArray[np.int32]) -> NDArray[np.int32]:
-    """int32 (B, 4): every bar of a comb, with those between and beyond the seeds."""
-    top, bottom = int(np.median(seeds[:, 1])), int(np.median(seeds[:, 3]))
-    middle = (seeds[:, 0] + seeds[:, 2]) / 2
-    pitch = float(np.median(np.diff(middle)))
+def _ruled_runs(ink: Bits, lines: Bits, seeds: NDArray[np.int32]) -> list[NDArray[np.int32]]:
+    """int32 (B, 4) each: every bar of the combs, with those between and beyond the seeds.
+
+    Bars are parted where no rules run along the tops and the feet between two of them.
+    """
+    top, bottom = int(median(seeds[:, 1])), int(median(seeds[:, 3]))
+    rules = rules_along(lines, top, bottom)
+    if not rules.seen:
+        return []
+    x = _completed(ink, (seeds[:, 0] + seeds[:, 2]) / 2, rules)
+    half = max(1, round(median(seeds[:, 2] - seeds[:, 0]) / 2))
+    bars = [(round(c) - half, top, round(c) + half, bottom) for c in x]
+    parted = [
+        at + 1
+        for at, (one, other) in enumerate(pairwise(bars))
+        if rules.share(one[2], other[0]) < _RULED
+    ]
+    return np.split(np.array(bars, np.int32), parted)
+
+
+def _completed(ink: Bits, middle: NDArray[np.float64], rules: Rules) -> list[float]:
+    """Where the bars of a comb stand, with those between and beyond the seeds."""
+    pitch = median(np.diff(middle))
     places = np.round((middle - middle[0]) / pitch)
-    x = list(np.interp(np.arange(places[-1] + 1), places, middle))
+    x: list[float] = np.interp(np.arange(places[-1] + 1), places, middle).tolist()
     for end, step in ((0, -pitch), (-1, pitch)):
-        while (found := _faint_bar(ink, x[end] + step, pitch, top, bottom)) is not None:
-            if rules_along(lines, min(found, x[end]), max(found, x[end]), top, bottom) < _RULED:
+        while (found := _faint_bar(ink, x[end] + step, pitch, rules)) is not None:
+            if rules.share(min(found, x[end]), max(found, x[end])) < _RULED:
                 break
             x.insert(0 if end == 0 else len(x), found)
     # The last cell may lack its bar where the rules still go on.
     for end, step in ((0, -pitch), (-1, pitch)):
         beyond = x[end] + step
-        if rules_along(lines, min(beyond, x[end]), max(beyond, x[end]), top, bottom) >= _GOES_ON:
+        if rules.share(min(beyond, x[end]), max(beyond, x[end])) >= _GOES_ON:
             x.insert(0 if end == 0 else len(x), beyond)
-    half = max(1, round(float(np.median(seeds[:, 2] - seeds[:, 0])) / 2))
-    return np.array([(round(c) - half, top, round(c) + half, bottom) for c in x], np.int32)
+    return x
 
 
-def _faint_bar(ink: Mask, x: float, pitch: float, top: int, bottom: int) -> float | None:
+def _faint_bar(ink: Bits, x: float, pitch: float, rules: Rules) -> float | None:
     """Where near ``x`` enough of a bar is seen, None if nowhere."""
     reach = max(2, round(_OFF_PITCH * pitch))
     left, right = round(x) - reach, round(x) + reach + 1
     if left < 1 or right >= ink.shape[1]:
         return None
-    band = ink[top:bottom, left - 1 : right + 1] > 0
+    first = (left - 1) // 8
+    bits = np.unpackbits(ink.rows[rules.top : rules.bottom, first : right // 8 + 1], axis=1)
+    band = bits[:, left - 1 - 8 * first : right + 1 - 8 * first]
     # A bar that leans a little is in one of three columns on each row.
     cover = (band[:, :-2] | band[:, 1:-1] | band[:, 2:]).mean(axis=0)
     best = int(cover.argmax())
     return float(left + best) if cover[best] >= _FAINT else None
 
 
-def _ruled_runs(lines: Mask, bars: NDArray[np.int32]) -> list[NDArray[np.int32]]:
-    """The bars parted where no rules run along the tops and the feet between two of them."""
-    parted = [
-        at + 1
-        for at, (one, other) in enumerate(pairwise(bars))
-        if rules_along(lines, one[2], other[0], one[1], one[3]) < _RULED
-    ]
-    return np.split(bars, parted)
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules along the tops and along the feet of a row of cells.
+
+    top, bottom: of the cells. counts: intp (2, w + 1), in how many columns left of each one
+    runs along the tops, and along the feet.
+    """
+
+    top: int
+    bottom: int
+    counts: NDArray[np.intp]
+
+    @property
+    def seen(self) -> bool:
+        """Whether there is any."""
+        return bool(self.counts[:, -1].any())
+
+    def share(self, left: float, right: float) -> float:
+        """The shares of a stretch with a rule at the top and with one at the bottom, in all."""
+        start, stop = round(left) + 1, min(round(right), self.counts.shape[1] - 1)
+        if not 0 <= start < stop:
+            return 0.0
+        above, below = (self.counts[:, stop] - self.counts[:, start]).tolist()
+        return float(above / (stop - start) + below / (stop - start))
 
 
-def rules_along(lines: Mask, left: float, right: float, top: int, bottom: int) -> float:
-    """The shares of a stretch with a rule at the top and with one at the bottom, in all."""
+def rules_along(lines: Bits, top: int, bottom: int) -> Rules:
+    """The rules along the tops and the feet of a row of cells. lines: the ruled lines."""
     margin = max(2, (bottom - top) // _TOUCH)
-    columns = slice(round(left) + 1, round(right))
-    bands = [lines[max(0, at - margin) : at + margin, columns] for at in (top, bottom)]
-    return float(sum((band > 0).any(axis=0).mean() for band in bands if band.size))
+    counts = np.zeros((2, lines.shape[1] + 1), np.intp)
+    for at, own in zip((top, bottom), counts, strict=True):
+        band = lines.rows[max(0, at - margin) : max(0, at + margin)]
+        any_ = np.bitwise_or.reduce(band, axis=0)
+        np.cumsum(np.unpackbits(any_, count=lines.shape[1]), out=own[1:])
+    return Rules(top, bottom, counts)
 
 
 def _covered(seeds: NDArray[np.int32], bars: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -9,12 +9,13 @@ lattice to find out; the uncut component stays a candidate.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components
+from digitocr.components import Components, spread
 
 __all__ = ["CURSIVE", "Seams", "find_seams", "may_touch"]
 
@@ -32,8 +33,13 @@ _ASTRAY = 0.4  # the cost for each row of a column's distance, by the figures' h
 _LOOP = 0.6  # the cost of a pixel of paper inside a loop, in pixels of ink
 _SAVES = 0.6  # of the ink in its column that a seam must not exceed to be worth its bends
 _MOST_INK = 0.62  # of the figures' height: the ink that a seam may cross
-_BLOCK = 64  # components that are cut at once
+_BLOCK = 1 << 19  # pixels of components that are looked at at once
 
+
+# Of a component's pixels, the price of paper in loops, of ink, and of other paper.
+_OUTSIDE = 2
+_PRICES = np.zeros(256)
+_PRICES[:2] = _LOOP, 1.0
 
 # Of each component that is cut, by its index: intp (K, h), the columns, counted from its left
 # edge, where each of its seams passes each of its rows, from left to right.
@@ -61,80 +67,132 @@ def find_seams(parts: Components, members: NDArray[np.intp], figure: NDArray[np.
     members: intp (M,), their indices. figure: float64 (M,), the height of their lines' figures.
     Those that are one digit have no seams.
     """
-    waisted = []
-    for member, height in zip(members.tolist(), figure.tolist(), strict=True):
-        ink = parts.ink(member)
-        columns = _waists(ink, height)
-        if columns:
-            waisted.append(_Waisted(member, ink, columns, height))
-    # All at once, as there are many and each is small; but by the block, for memory.
-    waisted.sort(key=lambda one: -len(one.ink))
+    # All at once, as there are many and each is small; but by the block, for memory. As high
+    # ones stand together, little of a block is empty.
+    order = np.argsort(-parts.heights[members], kind="stable")
+    members, figure = members[order], figure[order]
     seams: Seams = {}
-    for start in range(0, len(waisted), _BLOCK):
-        seams |= _seams(waisted[start : start + _BLOCK])
+    while len(members):
+        ends = np.cumsum(parts.widths[members])
+        count = max(1, int(np.searchsorted(ends * parts.heights[members[0]], _BLOCK)))
+        seams |= _seams(_side_by_side(parts, members[:count], figure[:count]))
+        members, figure = members[count:], figure[count:]
     return seams
 
 
 @dataclass(frozen=True, slots=True)
-class _Waisted:
-    """A component with waists.
+class _Row:
+    """Components side by side, the highest first, with a row or column of paper around each.
 
-    ink: bool (h, w), its pixels within its box. columns: those of its waists. height: of the
-    line's figures, pixels.
+    members: intp (M,). figure: float64 (M,), the height of their lines' figures, pixels.
+    first, widths, heights: int32 (M,), the column where each begins, and its box's size.
+    ink: uint8 (h + 2, w), 1 for ink; all begin in its second row.
+    extent: int32 (w,), how high the outline is in each column, 0 between components.
     """
 
-    member: int
-    ink: NDArray[np.bool_]
-    columns: list[int]
-    height: float
+    members: NDArray[np.intp]
+    figure: NDArray[np.float64]
+    first: NDArray[np.int32]
+    widths: NDArray[np.int32]
+    heights: NDArray[np.int32]
+    ink: NDArray[np.uint8]
+    extent: NDArray[np.int32]
 
 
-def _waists(ink: NDArray[np.bool_], height: float) -> list[int]:
-    """Columns where digits may touch, apart by at least a narrow digit.
+def _side_by_side(
+    parts: Components, members: NDArray[np.intp], figure: NDArray[np.float64]
+) -> _Row:
+    widths, heights = parts.widths[members], parts.heights[members]
+    ends = np.cumsum(widths + 1, dtype=np.int32)
+    first = ends - widths
+    place = np.full(len(parts.boxes), -1, np.int32)
+    place[members] = np.arange(len(members))
+    own = place[parts.runs[3]]
+    runs, own = parts.runs[:3].compress(own >= 0, axis=1), own[own >= 0]
+    left, top = parts.boxes[members, :2].T
+    run, column = spread(*runs[1:3])
+    row, column = (runs[0] - top[own] + 1)[run], column + (first - left)[own][run]
+    ink = np.zeros((heights[0] + 2, ends[-1] + 1), np.uint8)
+    ink.ravel()[row * ink.shape[1] + column] = 1
+    highest, lowest = np.full(ink.shape[1], len(ink), np.int32), np.zeros(ink.shape[1], np.int32)
+    np.minimum.at(highest, column, row)
+    np.maximum.at(lowest, column, row + 1)
+    extent = np.maximum(lowest - highest, 0)
+    return _Row(members, figure, first, widths, heights, ink, extent)
+
+
+def _waists(row: _Row) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Columns where digits may touch, apart by at least a narrow digit, and the place of each.
 
     Where two digits touch, their outlines come together from above and below and part
     again, also where the strokes that meet are upright and the column is full of ink, as
     between two zeros.
     """
-    top = ink.argmax(axis=0)
-    bottom = ink.shape[0] - ink[::-1].argmax(axis=0)
-    extent = np.where(ink.any(axis=0), bottom - top, 0)
-    before = np.maximum.accumulate(extent)
-    after = np.maximum.accumulate(extent[::-1])[::-1]
-    waist = (extent <= _WAIST * max(height, len(ink))) & (
-        np.minimum(before, after) >= _PARTS * extent
-    )
+    each = np.repeat(np.arange(len(row.members)), row.widths)
+    extent = row.extent[row.extent > 0]  # in every column of a component there is ink
+    # Each component is moved up from the one before: one pass goes over all.
+    away = each * np.int32(len(row.ink))
+    before = np.maximum.accumulate(extent + away) - away
+    after = np.maximum.accumulate((extent - away)[::-1])[::-1] + away
+    widest = _WAIST * np.maximum(row.figure, row.heights)
+    waist = (extent <= widest[each]) & (np.minimum(before, after) >= _PARTS * extent)
+    apart = np.maximum(2, _APART * row.figure)
+    most = np.maximum(_MOST_CUTS, np.round(_CUTS_A_HEIGHT * row.widths / row.figure))
+    columns = [np.zeros(0, np.intp)]
     open_ = np.flatnonzero(waist)
-    columns: list[int] = []
-    most = max(_MOST_CUTS, round(_CUTS_A_HEIGHT * ink.shape[1] / height))
-    while len(open_) and len(columns) < most:
-        least = open_[extent[open_] == extent[open_].min()]
-        # The middle of the first stretch that is as narrow, as of a bar between two digits.
-        stretch = least[: 1 + int(np.argmax(np.append(np.diff(least) > 1, True)))]
-        columns.append(int(stretch[len(stretch) // 2]))
-        open_ = open_[abs(open_ - columns[-1]) >= max(2, _APART * height)]
-    return sorted(columns)
+    while len(open_ := open_[most[each[open_]] >= len(columns)]):
+        chosen = _narrowest(open_, extent, each)
+        columns.append(chosen)
+        nearest = np.zeros(len(row.members), np.intp)
+        nearest[each[chosen]] = chosen
+        open_ = open_[abs(open_ - nearest[each[open_]]) >= apart[each[open_]]]
+    found = np.sort(np.concatenate(columns))
+    place = each[found]
+    return found - (np.cumsum(row.widths) - row.widths)[place], place
 
 
-def _seams(waisted: list[_Waisted]) -> Seams:
+def _narrowest(
+    open_: NDArray[np.intp], extent: NDArray[np.int32], each: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """Of the columns that are open, the one of each component where its outline is lowest.
+
+    The middle of the first stretch that is as narrow, as of a bar between two digits.
+    """
+    first = np.flatnonzero(_changes(each[open_]))
+    least = np.minimum.reduceat(extent[open_], first)
+    narrow = open_[extent[open_] == np.repeat(least, np.diff(np.append(first, len(open_))))]
+    begins = _changes(each[narrow])
+    start = np.flatnonzero(begins | _changes(narrow - np.arange(len(narrow))))
+    stop = np.append(start[1:], len(narrow))
+    middle = start + (stop - start) // 2
+    chosen: NDArray[np.intp] = narrow[middle[begins[start]]]
+    return chosen
+
+
+def _changes(values: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Which are not as the one before, as the first."""
+    changes = np.ones(len(values), bool)
+    np.not_equal(values[1:], values[:-1], out=changes[1:])
+    return changes
+
+
+def _seams(row: _Row) -> Seams:
     """For each waist the path from top to bottom that crosses the least ink.
 
     A path that saves little is put straight. Left out are seams that cross more ink than a
     stroke or two. To go through a loop costs too: a digit is not cut through its middle.
-    waisted: the highest first.
     """
-    heights = np.array([len(one.ink) for one in waisted for _ in one.columns])
-    figure = np.array([one.height for one in waisted for _ in one.columns])
-    most = max(_reach(one.height) for one in waisted)
-    price = np.zeros((heights[0], len(heights), 2 * most + 1))
-    stop = 0
-    for one in waisted:
-        own = slice(stop, stop := stop + len(one.columns))
-        cost = one.ink + _LOOP * _loops(one.ink)
-        price[: len(cost), own] = cost[:, _window(one, most)]
-    window = abs(np.arange(-most, most + 1))
-    astray = _ASTRAY * window / figure[:, None]
-    astray[window > np.array([_reach(height) for height in figure])[:, None]] = np.inf
+    waist, place = _waists(row)
+    if not len(waist):
+        return {}
+    heights, figure, width = row.heights[place], row.figure[place], row.widths[place]
+    reach = np.maximum(1, np.round(_REACH * figure))
+    most = int(reach.max())
+    steps = np.arange(-most, most + 1)
+    window = np.clip(waist[:, None] + steps, 0, width[:, None] - 1)  # sides are repeated
+    price = _prices(row.ink)[1 : 1 + heights[0], row.first[place][:, None] + window]
+    astray = _ASTRAY * abs(steps) / figure[:, None]
+    astray[abs(steps) > reach[:, None]] = np.inf
     at = _cheapest(price, astray, heights)
     rows, each = np.arange(len(price))[:, None], np.arange(len(heights))
     crossed = price[rows, each, at][::-1].cumsum(axis=0)[-1]
@@ -142,34 +200,21 @@ def _seams(waisted: list[_Waisted]) -> Seams:
     worth = crossed <= _SAVES * through
     at[:, ~worth] = most
     good = np.where(worth, crossed, through) <= _MOST_INK * np.maximum(figure, heights)
-    seams: Seams = {}
-    stop = 0
-    for one in waisted:
-        own = slice(stop, stop := stop + len(one.columns))
-        columns = np.take_along_axis(_window(one, most), at[: len(one.ink), own].T, axis=1)
-        if good[own].any():
-            seams[one.member] = columns[good[own]]
-    return seams
-
-
-def _reach(height: float) -> int:
-    """How far a seam may wander from its column, in pixels."""
-    return max(1, round(_REACH * height))
-
-
-def _window(one: _Waisted, reach: int) -> NDArray[np.intp]:
-    """intp (K, W): the columns within reach of each waist, those at the sides repeated."""
-    x = np.array(one.columns)[:, None] + np.arange(-reach, reach + 1)
-    return np.clip(x, 0, one.ink.shape[1] - 1)
+    columns, own = np.take_along_axis(window, at.T, axis=1)[good], place[good]
+    first = np.flatnonzero(_changes(own)).tolist()
+    return {
+        int(row.members[own[start]]): columns[start:stop, : row.heights[own[start]]]
+        for start, stop in pairwise([*first, len(own)])
+    }
 
 
 def _cheapest(
-    price: NDArray[np.float64], astray: NDArray[np.float64], heights: NDArray[np.intp]
+    price: NDArray[np.float64], astray: NDArray[np.float64], heights: NDArray[np.int32]
 ) -> NDArray[np.intp]:
     """intp (h, K): the columns of the cheapest path from top to bottom through each picture.
 
     price: float64 (h, K, W), of each pixel. astray: float64 (K, W), what a column costs more.
-    heights: intp (K,), the rows of each picture, falling; paths stay in the middle below them.
+    heights: int32 (K,), the rows of each picture, falling; paths stay in the middle below them.
     """
     height, count, width = price.shape
     left_of = (heights > np.arange(height)[:, None]).sum(axis=1).tolist()  # pictures, by row
@@ -186,29 +231,31 @@ def _cheapest(
 
 
 def _ways_up(
-    cost: NDArray[np.float64], heights: NDArray[np.intp], left_of: list[int]
+    cost: NDArray[np.float64], heights: NDArray[np.int32], left_of: list[int]
 ) -> NDArray[np.intp]:
     """intp (h, K): the column in each row of the path that ends the cheapest, walls not counted.
 
     cost: float64 (h + 1, K, W + 2), of the best path to each pixel, a row above the picture
     first. heights: the rows of each picture, falling. left_of: how many reach each row.
     """
-    each = np.arange(len(heights))
-    at = cost[heights, each].argmin(axis=1)
-    path = np.full((len(left_of), len(heights)), cost.shape[2] // 2 - 1)
+    count, width = cost.shape[1:]
+    first = np.arange(count) * width  # of each picture in a row of all
+    at = first + cost[heights, np.arange(count)].argmin(axis=1)
+    path = np.full((len(left_of), count), first + width // 2)
     for row in range(len(left_of) - 1, -1, -1):
-        own = each[: left_of[row]]
-        here = at[own]
-        path[row, own] = here - 1
-        left, right = cost[row, own, here - 1] + _BEND, cost[row, own, here + 1] + _BEND
-        level = cost[row, own, here]
+        here = at[: left_of[row]]
+        path[row, : len(here)] = here
+        costs = cost[row].ravel()
+        left, level, right = costs[here - 1] + _BEND, costs[here], costs[here + 1] + _BEND
         to_left = (left <= level) & (left <= right)
-        at[own] += np.where(to_left, -1, (right < level).astype(np.intp))
+        here += (right < level) & ~to_left
+        here -= to_left
+    path -= first + 1
     return path
 
 
-def _loops(ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """bool (h, w): paper that ink closes in."""
-    outside = np.pad(ink, 1).astype(np.uint8)
-    cv2.floodFill(outside, None, (0, 0), 2)
-    return np.asarray(outside[1:-1, 1:-1] == 0)
+def _prices(ink: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """What it costs to go through each pixel, in pixels of ink: more than nothing in loops, too."""
+    outside = ink.copy()
+    cv2.floodFill(outside, None, (0, 0), _OUTSIDE)
+    return np.asarray(cv2.LUT(outside, _PRICES), np.float64)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components, groups
+from digitocr.components import Bits, Components, groups
 from digitocr.recipe import SegmentOptions
 from digitocr.segmenting.boxes import Regions, enclosed, rows_of_cells
 from digitocr.segmenting.combs import Comb, rules_along
+from digitocr.segmenting.middle import median
 from digitocr.segmenting.textlines import find_lines, prose
 from digitocr.types import Box, Field
 
@@ -39,34 +41,34 @@ class Content:
     """A field with its components, and the height of its figures in pixels."""
 
     field: Field
-    members: NDArray[np.int64]
+    members: NDArray[np.intp]
     height: float
 
 
 def find_fields(
-    parts: Components, lines: NDArray[np.uint8], combs: list[Comb], options: SegmentOptions
+    parts: Components, lines: Bits, combs: list[Comb], options: SegmentOptions
 ) -> list[Content]:
     """All fields of a page with their components, in reading order.
 
-    lines: uint8 (h, w), 255 where a ruled line runs. A component belongs to one field at
+    lines: where ruled lines run. A component belongs to one field at
     most; what is prose or too large or too small to be read belongs to none.
     """
     if options.whole:
         return [_whole_content(parts)]
     regions = enclosed(lines)
-    free = _may_be_writing(parts)
+    loose = _loose(parts)
     contents: list[Content] = []
     rows = rows_of_cells(regions.boxes) if options.cells else []
     rows = _longest([*rows, *(list(comb.cells) for comb in combs)])
     for row in rows:
-        contents += _cells_content(parts, *_with_open_cells(parts, row, lines, free), free)
+        contents += _cells_content(loose, *_with_open_cells(loose, row, lines))
     if options.boxes:
-        for box in (_ints(edges) for edges in regions.boxes):
+        for box in regions.boxes.tolist():
             if not any(_overlap([box], row) for row in rows):
-                contents += _box_content(parts, box, free)
+                contents += _box_content(loose, tuple(box))
     if options.free:
         ends = [content.field for content in contents if content.field.doubt]
-        contents += [_beside(content, ends) for content in _free_contents(parts, regions, free)]
+        contents += [_beside(content, ends) for content in _free_contents(loose, regions)]
     return _in_reading_order(contents)
 
 
@@ -97,15 +99,44 @@ def _overlap(row: list[Box], other: list[Box]) -> bool:
     return not (apart_x or apart_y)
 
 
-def _may_be_writing(parts: Components) -> NDArray[np.bool_]:
-    """bool (C,): what is neither a remnant of a rule nor a bar nor larger than any number."""
+@dataclass(frozen=True, slots=True)
+class _Loose:
+    """The components of a page that may be writing and are of no field yet.
+
+    parts: all components. free: bool (C,), which are loose; fields claim them one by one.
+    order: intp (C,), all of them from the top down by their middles. y: int32 (C,), of those.
+    """
+
+    parts: Components
+    free: NDArray[np.bool_]
+    order: NDArray[np.intp]
+    y: NDArray[np.int32]
+
+    def inside(self, boxes: list[Box]) -> NDArray[np.intp]:
+        """Those whose middle lies in one of some boxes, by their indices."""
+        left, top, right, bottom = np.array(boxes).T[..., None]
+        start, stop = self.y.searchsorted([top.min(), bottom.max()])
+        members = np.sort(self.order[start:stop])
+        members = members[self.free[members]]
+        x, y = self.parts.centres[members].T
+        inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
+        return np.asarray(members[inside.any(axis=0)])
+
+    def claim(self, members: NDArray[np.intp]) -> None:
+        """Some are of a field now."""
+        self.free[members] = False
+
+
+def _loose(parts: Components) -> _Loose:
+    """What is neither a remnant of a rule nor a bar nor larger than any number."""
     width, height = parts.widths, parts.heights
-    page_height, page_width = parts.labels.shape
+    page_height, page_width = parts.shape
     rule = (width > 8 * height) | (height > 16 * width)
     solid = (parts.areas > 0.8 * width * height) & (np.minimum(width, height) > 0.03 * page_height)
     huge = (height > _MOST_FIGURE * page_height) | (width > 0.5 * page_width)
-    result: NDArray[np.bool_] = ~(rule | solid | huge)
-    return result
+    y = parts.centres[:, 1]
+    order = np.argsort(y)
+    return _Loose(parts, ~(rule | solid | huge), order, y[order])
 
 
 def _in_reading_order(contents: list[Content]) -> list[Content]:
@@ -129,16 +160,7 @@ def _level(box: Box, other: Box) -> bool:
     return 2 * shared >= min(box[3] - box[1], other[3] - other[1])
 
 
-def _inside(parts: Components, box: Box, free: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The unclaimed components whose middle lies in a box."""
-    x, y = parts.centres.T
-    left, top, right, bottom = box
-    return np.flatnonzero((x >= left) & (x < right) & (y >= top) & (y < bottom) & free)
-
-
-def _with_open_cells(
-    parts: Components, row: list[Box], lines: NDArray[np.uint8], free: NDArray[np.bool_]
-) -> tuple[list[Box], str]:
+def _with_open_cells(loose: _Loose, row: list[Box], lines: Bits) -> tuple[list[Box], str]:
     """The row with the cells at its ends whose frame is not seen, and what is odd about them.
 
     Where the rules go on around one more character, it is of the number: the frame of a
@@ -147,15 +169,16 @@ def _with_open_cells(
     but they may be something else.
     """
     cells, doubt = list(row), ""
-    pitch = float(np.median(np.diff([cell[0] for cell in row])))
-    height = _median_figure(parts, row, free)
+    pitch = median(np.diff([cell[0] for cell in row]))
+    height = _median_figure(loose, row)
     for after in (False, True):
         while len(cells) < _MOST_CELLS:
             box = _next_cell(cells, pitch, after, lines.shape[1])
-            character = _one_character(parts, box, pitch, free)
+            character = _one_character(loose, box, pitch)
             if character is None:
                 break
-            if rules_along(lines, box[0], box[2], box[1] - _INSET, box[3] + _INSET) < _RULED_OPEN:
+            rules = rules_along(lines, box[1] - _INSET, box[3] + _INSET)
+            if rules.share(box[0], box[2]) < _RULED_OPEN:
                 if not _as_high(character, height):
                     break
                 if not _in_the_middle(character, box):
@@ -176,21 +199,18 @@ def _next_cell(cells: list[Box], pitch: float, after: bool, page_width: int) -> 
     return max(0, left - reach), top, left, bottom
 
 
-def _median_figure(parts: Components, row: list[Box], free: NDArray[np.bool_]) -> float:
+def _median_figure(loose: _Loose, row: list[Box]) -> float:
     """The height of the characters in a row of cells, 0 where there are too few to tell."""
-    members = np.concatenate([_inside(parts, cell, free) for cell in row])
-    heights = parts.heights[members]
+    heights = _heights(loose.parts.boxes[loose.inside(row)])
     heights = heights[heights >= _LEAST_FIGURE_IN_CELL * (row[0][3] - row[0][1])]
-    return float(np.median(heights)) if len(heights) >= 2 else 0.0
+    return median(heights) if len(heights) >= 2 else 0.0
 
 
-def _one_character(
-    parts: Components, box: Box, width: float, free: NDArray[np.bool_]
-) -> Box | None:
+def _one_character(loose: _Loose, box: Box, width: float) -> Box | None:
     """The box around what stands in a place, if that may be one character; bars do not count."""
     left, top, right, bottom = box
-    members = _inside(parts, box, free)
-    own = parts.boxes[members[parts.heights[members] >= _LEAST_IN_CELL * (bottom - top)]]
+    own = loose.parts.boxes[loose.inside([box])]
+    own = own[_heights(own) >= _LEAST_IN_CELL * (bottom - top)]
     rim = np.minimum(own[:, 2] - left, right - own[:, 0]) < _BAR * width
     own = own[~(rim & (own[:, 3] - own[:, 1] > 3 * (own[:, 2] - own[:, 0])))]
     if not len(own):
@@ -211,28 +231,27 @@ def _in_the_middle(character: Box, cell: Box) -> bool:
     return off <= _OFF_MIDDLE * (cell[2] - cell[0])
 
 
-def _cells_content(
-    parts: Components, row: list[Box], doubt: str, free: NDArray[np.bool_]
-) -> list[Content]:
+def _cells_content(loose: _Loose, row: list[Box], doubt: str) -> list[Content]:
     """A row of cells with what is written in it; a box each where cells hold whole numbers."""
     bounds = (row[0][0], min(c[1] for c in row), row[-1][2], max(c[3] for c in row))
-    members = np.unique(np.concatenate([_inside(parts, cell, free) for cell in row]))
-    height = float(np.median([bottom - top for _, top, _, bottom in row]))
-    members = members[parts.heights[members] >= _LEAST_IN_CELL * height]
-    if _one_character_each(parts, row, members, height):
-        free[members] = False
+    members = loose.inside(row)
+    height = median(np.array([bottom - top for _, top, _, bottom in row]))
+    members = members[_heights(loose.parts.boxes[members]) >= _LEAST_IN_CELL * height]
+    if _one_character_each(loose.parts, row, members, height):
+        loose.claim(members)
         return [Content(Field("cells", bounds, tuple(row), doubt=doubt), members, height)]
-    return [content for box in row for content in _box_content(parts, box, free)]
+    return [content for box in row for content in _box_content(loose, box)]
 
 
 def _one_character_each(
-    parts: Components, row: list[Box], members: NDArray[np.int64], height: float
+    parts: Components, row: list[Box], members: NDArray[np.intp], height: float
 ) -> bool:
     """Whether most written-in cells hold one character, not several side by side."""
     tall = members[parts.heights[members] >= _LEAST_FIGURE_IN_CELL * height]
     middle = parts.centres[tall, 0]
-    counts = np.array([((middle >= cell[0]) & (middle < cell[2])).sum() for cell in row])
-    return int((counts > 1).sum()) <= int((counts == 1).sum())
+    left, _, right, _ = np.array(row).T[..., None]
+    counts = np.count_nonzero((middle >= left) & (middle < right), axis=1)
+    return int(np.count_nonzero(counts > 1)) <= int(np.count_nonzero(counts == 1))
 
 
 def _whole_content(parts: Components) -> Content:
@@ -240,51 +259,51 @@ def _whole_content(parts: Components) -> Content:
 
     What is left at its rim of rules, and of the lines above and below, is not of it.
     """
-    page_height, page_width = parts.labels.shape
+    page_height, page_width = parts.shape
     whole = Field("given", (0, 0, page_width, page_height))
     long = parts.widths >= _RULE * parts.heights  # a dash may end an amount
     if long.all():
-        return Content(whole, np.zeros(0, np.int64), float(page_height))
+        return Content(whole, np.zeros(0, np.intp), float(page_height))
     height = _figure_height(parts.heights[~long])
     rim = (parts.boxes[:, 1] <= 1) | (parts.boxes[:, 3] >= page_height - 1)
     low = parts.heights < _LEAST_AT_RIM * height
     return Content(whole, np.flatnonzero(~(rim & (low | long))), height)
 
 
-def _box_content(parts: Components, box: Box, free: NDArray[np.bool_]) -> list[Content]:
+def _box_content(loose: _Loose, box: Box) -> list[Content]:
     """A box with the one line written in it, or nothing where it holds text or is empty."""
-    members = _inside(parts, box, free)
+    members = loose.inside([box])
     if not 0 < len(members) <= _MOST_IN_BOX:
         return []
-    height = _figure_height(parts.heights[members])
+    height = _figure_height(_heights(loose.parts.boxes[members]))
     if height < _LEAST_IN_BOX * (box[3] - box[1]):
         return []
-    free[members] = False
+    loose.claim(members)
     return [Content(Field("box", box), members, height)]
 
 
-def _free_contents(parts: Components, regions: Regions, free: NDArray[np.bool_]) -> list[Content]:
+def _free_contents(loose: _Loose, regions: Regions) -> list[Content]:
     """The lines on open paper that are no prose."""
-    loose = np.flatnonzero(free)
-    lines = find_lines(parts.boxes[loose], regions.at(parts.centres[loose]))
-    is_prose = prose(lines)
+    members = np.flatnonzero(loose.free)
+    boxes = loose.parts.boxes[members]
+    lines = find_lines(boxes, regions.at(loose.parts.centres[members]))
+    kept = ~prose(lines) & (lines.height >= _LEAST_FIGURE)
+    own = kept[lines.line]
+    members, heights = members[own], _heights(boxes[own])
+    number = (np.cumsum(kept) - 1)[lines.line[own]]
     return [
-        Content(
-            Field("free", _ints(lines.boxes[number])),
-            loose[members],
-            _figure_height(parts.heights[loose[members]]),
-        )
-        for number, members in enumerate(groups(lines.line))
-        if not is_prose[number] and lines.height[number] >= _LEAST_FIGURE
+        Content(Field("free", tuple(box)), members[some], _figure_height(heights[some]))
+        for box, some in zip(lines.boxes[kept].tolist(), groups(number), strict=True)
     ]
+
+
+def _heights(boxes: NDArray[np.int32]) -> NDArray[np.int32]:
+    """int32 (N,), of boxes, int32 (N, 4)."""
+    return boxes[:, 3] - boxes[:, 1]
 
 
 def _figure_height(heights: NDArray[np.int32]) -> float:
     """The height of a line's figures: the median of all that is no dot or dash."""
-    common = np.sort(heights)[int(0.6 * len(heights))]
-    return float(np.median(heights[2 * heights >= common]))
-
-
-def _ints(box: NDArray[np.int32]) -> Box:
-    left, top, right, bottom = (int(edge) for edge in box)
-    return left, top, right, bottom
+    ordered = sorted(heights.tolist())
+    figures = ordered[bisect_left(ordered, ordered[int(0.6 * len(ordered))] / 2) :]
+    return float(figures[(len(figures) - 1) // 2] + figures[len(figures) // 2]) / 2

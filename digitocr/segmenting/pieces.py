@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components, boxes_of, pixels_of
+from digitocr.components import Components, boxes_of, spread
 from digitocr.segmenting.cuts import Seams
 
 __all__ = ["Pieces", "cut_apart"]
@@ -23,21 +23,21 @@ class Pieces:
     component: intp (P,), the index of the one that each is, or is a part of.
     boxes: int32 (P, 4), in pixels.
     whole: bool (P,), which are uncut components.
-    runs: intp (4, N), row, start, end and piece of each run of their ink along the rows.
+    runs: int32 (4, N), row, start, end and piece of each run of their ink along the rows.
     """
 
     component: NDArray[np.intp]
     boxes: NDArray[np.int32]
     whole: NDArray[np.bool_]
-    runs: NDArray[np.intp]
+    runs: NDArray[np.int32]
 
     def take(self, order: NDArray[np.intp]) -> Pieces:
         """Some of them, in another order."""
-        number = np.full(len(self.boxes), -1)
+        number = np.full(len(self.boxes), -1, np.int32)
         number[order] = np.arange(len(order))
-        runs = np.concatenate([self.runs[:3], number[self.runs[3:]]])
-        own = runs[:, runs[3] >= 0]
-        return Pieces(self.component[order], self.boxes[order], self.whole[order], own)
+        piece = number[self.runs[3]]
+        runs = np.concatenate([self.runs[:3], piece[None]]).compress(piece >= 0, axis=1)
+        return Pieces(self.component[order], self.boxes[order], self.whole[order], runs)
 
 
 def cut_apart(parts: Components, members: NDArray[np.intp], seams: Seams) -> Pieces:
@@ -46,38 +46,39 @@ def cut_apart(parts: Components, members: NDArray[np.intp], seams: Seams) -> Pie
     members: intp (M,), the components' indices. seams: of those that are cut, each by its
     index, with columns that count from its left edge.
     """
-    place = np.full(len(parts.boxes), -1)
+    place = np.full(len(parts.boxes), -1, np.int32)
     place[members] = np.arange(len(members))
-    runs = parts.runs[:, place[parts.runs[3]] >= 0]
+    runs = parts.runs.compress(place[parts.runs[3]] >= 0, axis=1)
     cut = np.isin(members, list(seams))
     through = cut[place[runs[3]]]
-    pixels = _by_pixels(runs[:, through])
-    runs = np.concatenate([runs[:, ~through], pixels], axis=1)
-    beyond = np.zeros(runs.shape[1], np.intp)  # how many seams are left of it
+    pixels = _by_pixels(runs.compress(through, axis=1))
+    runs = np.concatenate([runs.compress(~through, axis=1), pixels], axis=1)
+    beyond = np.zeros(runs.shape[1], np.int32)  # how many seams are left of it
     beyond[-pixels.shape[1] or len(beyond) :] = _seams_passed(parts, pixels, seams)
-    sides = int(beyond.max(initial=0)) + 1
+    sides = beyond.max(initial=0) + np.int32(1)
     key = place[runs[3]] * sides + beyond
     there = np.bincount(key, minlength=sides * len(members)) > 0
-    piece = (np.cumsum(there) - 1)[key]
+    runs = np.stack([*runs[:3], (np.cumsum(there, dtype=np.int32) - 1)[key]])
     member = np.flatnonzero(there) // sides
-    boxes = boxes_of(np.concatenate([runs[:3], piece[None]]), len(member))
-    return Pieces(members[member], boxes, ~cut[member], np.stack([*runs[:3], piece]))
+    return Pieces(members[member], boxes_of(runs, len(member)), ~cut[member], runs)
 
 
-def _by_pixels(runs: NDArray[np.intp]) -> NDArray[np.intp]:
+def _by_pixels(runs: NDArray[np.int32]) -> NDArray[np.int32]:
     """The runs cut into runs of one pixel each."""
-    run, column = pixels_of(runs)
-    return np.stack([runs[0][run], column, column + 1, runs[3][run]])
+    run, column = spread(*runs[1:3])
+    return np.stack([runs[0][run], column, column + 1, runs[3][run]]).astype(np.int32)
 
 
-def _seams_passed(parts: Components, pixels: NDArray[np.intp], seams: Seams) -> NDArray[np.intp]:
-    """intp (N,): how many of its component's seams each pixel lies right of, or on.
+def _seams_passed(parts: Components, pixels: NDArray[np.int32], seams: Seams) -> NDArray[np.int32]:
+    """int32 (N,): how many of its component's seams each pixel lies right of, or on.
 
-    pixels: intp (4, N), as runs of one pixel.
+    pixels: int32 (4, N), as runs of one pixel.
     """
     first = np.zeros(len(parts.boxes), np.intp)  # row of the table below, of each component
     most = max(map(len, seams.values()), default=0)
-    table = np.full((most, sum(own.shape[1] for own in seams.values())), np.iinfo(np.intp).max)
+    table = np.full(
+        (most, sum(own.shape[1] for own in seams.values())), np.iinfo(np.int32).max, np.int32
+    )
     stop = 0
     for member, own in seams.items():
         left, top, _, _ = parts.boxes[member].tolist()
@@ -85,4 +86,8 @@ def _seams_passed(parts: Components, pixels: NDArray[np.intp], seams: Seams) -> 
         table[: len(own), stop : stop + own.shape[1]] = own + left
         stop += own.shape[1]
     row, column, _, component = pixels
-    return np.asarray((column >= table[:, first[component] + row]).sum(axis=0), np.intp)
+    at = first[component] + row
+    passed = np.zeros(len(at), np.int32)
+    for seam in table:
+        passed += column >= seam[at]
+    return passed

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import chains, neighbours
+from digitocr.components import chains, neighbours, spread
 
 __all__ = ["TextLines", "find_lines", "prose"]
 
@@ -64,20 +64,40 @@ def _take_in(lines: TextLines) -> NDArray[np.int32]:
     They are too small to be chained to a letter; what they stand next to or above is the
     line of larger writing whose surroundings they lie in.
     """
-    middle = (lines.boxes[:, :2] + lines.boxes[:, 2:]) / 2
-    reach = lines.height[:, None] * _SURROUNDINGS
-    low, high = lines.boxes[:, :2] - reach, lines.boxes[:, 2:] + reach
-    within = np.ones((len(middle), len(middle)), bool)  # small, large
-    for at, least, most in zip(middle.T, low.T, high.T, strict=True):
-        within &= (at[:, None] >= least) & (at[:, None] <= most)
-    larger = lines.height[None, :] >= 2 * lines.height[:, None]
-    distance = abs(middle[:, None, 1] - middle[None, :, 1]) / np.maximum(lines.height, 1)
-    distance[~(within & larger)] = np.inf
-    nearest = distance.argmin(axis=1) if len(distance) else np.zeros(0, np.int64)
-    lone = ~np.isfinite(distance).any(axis=1)
-    nearest[lone] = np.flatnonzero(lone)
+    x, y = _middles(lines)
+    beside, above = lines.height * _SURROUNDINGS[:, None]
+    left, top, right, bottom = lines.boxes.T
+    large, small = _at_height(y, top - above, bottom + above)
+    near = (left - beside)[large] <= x[small]
+    near &= x[small] <= (right + beside)[large]
+    near &= lines.height[large] >= 2 * lines.height[small]
+    large, small = large[near], small[near]
+    distance = abs(y[small] - y[large]) / np.maximum(lines.height[large], 1)
+    order = np.lexsort((large, distance, small))
+    nearest = np.arange(len(y))
+    taken, first = np.unique(small[order], return_index=True)
+    nearest[taken] = large[order[first]]
     # A dot may have joined a dash that joined a letter.
     return np.asarray(nearest[nearest][lines.line], np.int32)
+
+
+def _middles(lines: TextLines) -> NDArray[np.float64]:
+    """float64 (2, L): x and y of the middle of each line's box."""
+    middles: NDArray[np.float64] = (lines.boxes[:, :2] + lines.boxes[:, 2:]).T / 2
+    return middles
+
+
+def _at_height(
+    y: NDArray[np.float64], least: NDArray[np.float64], most: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The lines whose middles, float64 (L,), lie in ranges of rows, float64 (R,), ends included.
+
+    Returns intp (P,) each, the range and the line.
+    """
+    order = np.argsort(y, kind="stable")
+    first, last = (np.searchsorted(y[order], *to) for to in ((least, "left"), (most, "right")))
+    which, at = spread(first, last)
+    return which, order[at]
 
 
 def _measure(
@@ -86,8 +106,9 @@ def _measure(
     """Boxes, letter heights and word counts of lines, which are numbered anew from 0."""
     if not len(line):
         return TextLines(line, boxes[:0], np.zeros(0), np.zeros(0, np.int32))
-    _, found, count = np.unique(line, return_inverse=True, return_counts=True)
-    number = np.asarray(found, np.int32)
+    count = np.bincount(line)
+    number = (np.cumsum(count > 0, dtype=np.int32) - 1)[line]
+    count = count[count > 0]
     first = np.cumsum(count) - count
     height = heights[np.lexsort((heights, number))][first + (0.8 * (count - 1) + 0.5).astype(int)]
     order = np.lexsort((boxes[:, 0], number))
@@ -115,30 +136,32 @@ def _begins_word(
 
 def prose(lines: TextLines) -> NDArray[np.bool_]:
     """bool (L,): which lines are sentences, parts of a paragraph, or fragments of either."""
-    sentence = lines.words > _PROSE_WORDS
-    result = sentence.copy()
-    for index in np.flatnonzero(sentence):
-        result |= _same_paragraph(lines, int(index)) | _fragments(lines, int(index))
+    result = lines.words > _PROSE_WORDS
+    sentences = np.flatnonzero(result)
+    for other in (_same_paragraph(lines, sentences), _fragments(lines, sentences)):
+        result[other] = True
     return result
 
 
-def _fragments(lines: TextLines, index: int) -> NDArray[np.bool_]:
-    """Which lines lie within one, as what is left of letters where ink was lost does."""
-    reach = lines.height[index] * _SURROUNDINGS
-    middle = (lines.boxes[:, :2] + lines.boxes[:, 2:]) / 2
-    low, high = lines.boxes[index, :2] - reach, lines.boxes[index, 2:] + reach
-    within = ((middle >= low) & (middle <= high)).all(axis=1)
-    result: NDArray[np.bool_] = within & (lines.height <= 1.3 * lines.height[index])
-    return result
+def _fragments(lines: TextLines, sentences: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The lines within some, as what is left of letters where ink was lost does."""
+    x, y = _middles(lines)
+    height = lines.height
+    beside, above = height[sentences] * _SURROUNDINGS[:, None]
+    left, top, right, bottom = lines.boxes[sentences].T
+    at, other = _at_height(y, top - above, bottom + above)
+    within = (x[other] >= (left - beside)[at]) & (x[other] <= (right + beside)[at])
+    return np.asarray(other[within & (height[other] <= 1.3 * height[sentences[at]])])
 
 
-def _same_paragraph(lines: TextLines, index: int) -> NDArray[np.bool_]:
-    """Which lines stand right above or below one, in letters of its size."""
-    left, top, right, bottom = lines.boxes[index]
-    height = lines.height[index]
-    middle = (lines.boxes[:, 1] + lines.boxes[:, 3]) / 2
-    near = abs(middle - (top + bottom) / 2) <= _PITCH * height
-    alike = (lines.height <= 1.3 * height) & (height <= 1.3 * lines.height)
-    over = (lines.boxes[:, 0] < right) & (lines.boxes[:, 2] > left)
-    result: NDArray[np.bool_] = near & alike & over & (lines.words > 1)
-    return result
+def _same_paragraph(lines: TextLines, sentences: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The lines right above or below some, in letters of their size."""
+    _, y = _middles(lines)
+    reach = _PITCH * lines.height[sentences]
+    at, other = _at_height(y, y[sentences] - reach, y[sentences] + reach)
+    height, own = lines.height[other], lines.height[sentences[at]]
+    alike = (height <= 1.3 * own) & (own <= 1.3 * height)
+    left, _, right, _ = lines.boxes.T
+    one = sentences[at]
+    over = (left[other] < right[one]) & (right[other] > left[one])
+    return np.asarray(other[alike & over & (lines.words[other] > 1)])
