@@ -17,6 +17,7 @@ from digitocr.cleaning.erase import erase_rules
 from digitocr.cleaning.morphology import repeated
 from digitocr.cleaning.rules import HALF, Rules
 from digitocr.cleaning.squares import Squares
+from digitocr.components import Components, spread
 
 __all__ = ["erase_turned_frames"]
 
@@ -38,13 +39,13 @@ def erase_turned_frames(mask: Mask, grey: Mask, lines: Mask, squares: Squares) -
     they were taken from. squares: of the mask, whose scale is enough to see frames. None is
     modified. Returns mask and lines, the same ones where there are no such frames.
     """
-    for label in _frame_like(squares.stats):
-        left, top, width, height = (int(side) for side in squares.stats[label, :4])
-        small = squares.labels[top : top + height, left : left + width] == label
+    for part in _frame_like(squares.parts).tolist():
+        left, top, right, bottom = squares.parts.boxes[part].tolist()
+        small = _painted(squares.parts, part)
         turn, squareness = _lie(small)
         if _LEAST_TURN <= abs(turn) <= _MOST_TURN and squareness >= _SQUARE:
-            rows = slice(HALF * top, min(HALF * (top + height), len(mask)))
-            window = (rows, slice(HALF * left, min(HALF * (left + width), mask.shape[1])))
+            rows = slice(HALF * top, min(HALF * bottom, len(mask)))
+            window = (rows, slice(HALF * left, min(HALF * right, mask.shape[1])))
             ink = mask[window]
             own = repeated(small.astype(np.uint8), HALF, ink.shape).astype(bool) & (ink > 0)
             found = _rules_of(ink, grey[window], own, turn)
@@ -55,13 +56,20 @@ def erase_turned_frames(mask: Mask, grey: Mask, lines: Mask, squares: Squares) -
     return mask, lines
 
 
-def _frame_like(stats: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Labels of the components, at half scale, that are as large and as empty as a frame."""
-    _, _, width, height, area = stats.T
-    large = (width >= _LEAST_WIDTH // HALF) & (height >= _LEAST_HEIGHT // HALF)
-    frame = large & (area <= _MOST_FILL * width * height)
-    frame[0] = False
-    return np.flatnonzero(frame)
+def _frame_like(parts: Components) -> NDArray[np.intp]:
+    """The components, at half scale, that are as large and as empty as a frame."""
+    large = (parts.widths >= _LEAST_WIDTH // HALF) & (parts.heights >= _LEAST_HEIGHT // HALF)
+    return np.flatnonzero(large & (parts.areas <= _MOST_FILL * parts.widths * parts.heights))
+
+
+def _painted(parts: Components, part: int) -> NDArray[np.bool_]:
+    """bool (h, w): the pixels of one component within its box."""
+    left, top, right, bottom = parts.boxes[part].tolist()
+    row, start, end, _ = parts.runs[:, parts.runs[3] == part]
+    run, x = spread(start, end)
+    painted = np.zeros((bottom - top, right - left), bool)
+    painted[row[run] - top, x - left] = True
+    return painted
 
 
 def _lie(own: NDArray[np.bool_]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Ink at half scale: its components there are labelled four times as fast."""
+"""Ink at half scale: its components there are found four times as fast."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.cleaning.morphology import over, reduced
-from digitocr.components import label_components
+from digitocr.components import Components, find_components, packed
 
 __all__ = ["Squares", "squares_of"]
 
@@ -19,12 +19,11 @@ class Squares:
     """A mask by squares of four pixels, those at its right and lower edge filled up with paper.
 
     share: uint8 (H, W), how much of each is ink, 255 for all.
-    labels, stats: as of ``label_components``, of the squares that hold any ink.
+    parts: the components of the squares that hold any ink.
     """
 
     share: NDArray[np.uint8]
-    labels: NDArray[np.int32]
-    stats: NDArray[np.int32]
+    parts: Components
 
 
 def squares_of(mask: NDArray[np.uint8]) -> Squares:
@@ -34,4 +33,4 @@ def squares_of(mask: NDArray[np.uint8]) -> Squares:
         even = cv2.copyMakeBorder(mask, 0, down, 0, right, cv2.BORDER_CONSTANT, value=0)
         mask = np.asarray(even, np.uint8)
     share = reduced(mask, 2)
-    return Squares(share, *label_components(over(share, 0.0)))
+    return Squares(share, find_components(packed(over(share, 0.0))))

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.cleaning.squares import Squares
+from digitocr.components import spread
 
 __all__ = ["binarise", "drop_specks", "stroke_width"]
 
@@ -83,15 +84,15 @@ def drop_specks(mask: NDArray[np.uint8], squares: Squares) -> NDArray[np.uint8]:
     squares: of the mask, whose components are taken for the mask's.
     """
     smallest = max(4.0, _SPECK * stroke_width(mask) ** 2)
-    small = squares.stats[:, cv2.CC_STAT_AREA] < smallest
-    small[0] = False
+    small = squares.parts.areas < smallest
     if not small.any():
         return mask
-    at = np.flatnonzero(squares.share > 0)  # of flags, which is twice as fast as of grey levels
-    label = squares.labels.ravel()[at]
-    at, label = at[small[label]], label[small[label]]
-    areas = np.bincount(label, squares.share.ravel()[at] * (4 / 255.0), len(small))
-    y, x = np.divmod(at[(areas < smallest)[label]], squares.share.shape[1])
+    row, start, end, part = squares.parts.runs[:, small[squares.parts.runs[3]]]
+    run, x = spread(start, end)
+    y, part = row[run], part[run]
+    areas = np.bincount(part, squares.share[y, x] * (4 / 255.0), len(small))
+    speck = areas[part] < smallest
+    y, x = y[speck], x[speck]
     clean = mask.copy()
     for row, column in (
         (2 * y, 2 * x),

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.cleaning.morphology import closed, over, reduced
-from digitocr.components import label_components
+from digitocr.components import find_components, packed
 
 __all__ = ["measure_turn"]
 
@@ -60,12 +60,11 @@ def _words(mask: Mask, size: float) -> NDArray[np.int32]:
     if size >= 2 * _ENOUGH:  # half the scale is enough to see where words are
         return 2 * _words(over(reduced(mask, 2), 0.0), size / 2)
     smear = 2 * round(_SMEAR * size / 2) + 1
-    _, stats = label_components(closed(mask, smear, 1))
-    width, height, area = stats[:, 2], stats[:, 3], stats[:, 4]
+    parts = find_components(packed(closed(mask, smear, 1)))
+    width, height, area = parts.widths, parts.heights, parts.areas
     word = (width >= _LONG * height) & (height <= _TALLEST * size) & (height >= _LOWEST * size)
     word &= area >= 0.3 * width * height
-    word[0] = False
-    return np.asarray(stats[word, :4], dtype=np.int32)
+    return np.column_stack([parts.boxes[:, :2], width, height])[word]
 
 
 def _length(words: NDArray[np.int32]) -> float:
