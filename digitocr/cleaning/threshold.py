@@ -34,28 +34,29 @@ def binarise(grey: NDArray[np.uint8], noise: float) -> NDArray[np.uint8]:
     """
     sparse = np.ascontiguousarray(grey[::_STRIDE, ::_STRIDE])
     side = (_WINDOW // _STRIDE) | 1
-    # Means of windows change slowly: every second one of every second pixel's is enough.
-    mean = _every_other(cv2.boxFilter(sparse, cv2.CV_32F, (side, side)))
-    squares = _every_other(cv2.sqrBoxFilter(sparse, cv2.CV_32F, (side, side)))
-    deviation = np.sqrt(np.maximum(squares - np.square(mean), 0.0))
+    mean = np.asarray(cv2.boxFilter(sparse, cv2.CV_32F, (side, side)), np.float32)
+    # Arrays are large and few: most is worked out in the place of what is needed no more.
+    below = np.square(mean)
+    squares = cv2.sqrBoxFilter(sparse, cv2.CV_32F, (side, side))
+    deviation = np.asarray(squares, np.float32)
+    deviation -= below
+    np.clip(deviation, 0.0, None, out=deviation)
+    cv2.sqrt(deviation, deviation)
     faintest = min(max(_FAINTEST, 6.0 * noise), _DEEPEST)
     depth = _ink_depth(sparse, faintest)
     faintest = max(faintest, _FAINTEST_SHARE * depth)
     darkest = 255.0 - depth
-    # Half the depth is the greatest deviation that paper and ink can have together.
-    cut = mean - _WEIGHT * (1.0 - deviation / (depth / 2)) * (mean - darkest)
-    cut = np.clip(cut, darkest + _SURELY * depth, 255.0 - faintest)
-    return _darker_than(grey, cut.astype(np.uint8))
-
-
-def _every_other(picture: cv2.typing.MatLike) -> NDArray[np.float32]:
-    return np.ascontiguousarray(picture[::2, ::2], np.float32)
-
-
-def _darker_than(grey: NDArray[np.uint8], cut: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """255 where a page is darker than a cut that is given for every fourth pixel."""
-    whole = cv2.resize(cut, grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.compare(grey, whole, cv2.CMP_LT), dtype=np.uint8)
+    # Half the depth is the greatest deviation that paper and ink can have together:
+    # cut = mean - _WEIGHT * (1.0 - deviation / (depth / 2)) * (mean - darkest)
+    deviation /= depth / 2
+    np.subtract(1.0, deviation, out=deviation)
+    deviation *= _WEIGHT
+    np.subtract(mean, darkest, out=below)
+    deviation *= below
+    mean -= deviation
+    np.clip(mean, darkest + _SURELY * depth, 255.0 - faintest, out=mean)
+    cut = cv2.resize(mean.astype(np.uint8), grey.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.compare(grey, cut, cv2.CMP_LT), dtype=np.uint8)
 
 
 def _ink_depth(grey: NDArray[np.uint8], faintest: float) -> float:
