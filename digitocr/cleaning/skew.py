@@ -15,7 +15,7 @@ __all__ = ["measure_skew"]
 
 _POINTS = 8_000  # enough for a profile; more only cost time
 # From coarse to fine: degrees between two angles, pixels of a bin, points that are enough.
-_PASSES = ((0.5, 2.0, _POINTS // 4), (0.1, 1.0, _POINTS // 2), (0.025, 1.0, _POINTS))
+_PASSES = ((0.5, 2.0, _POINTS // 4), (0.1, 1.0, _POINTS), (0.025, 1.0, _POINTS))
 _FEWEST = 200  # points below which nothing is measured
 _STRAIGHT = 0.05  # degrees; less than that is not worth a turn, which blurs
 

@@ -40,7 +40,7 @@ def binarise(grey: NDArray[np.uint8], noise: float) -> NDArray[np.uint8]:
     squares = cv2.sqrBoxFilter(sparse, cv2.CV_32F, (side, side))
     deviation = np.asarray(squares, np.float32)
     deviation -= below
-    np.clip(deviation, 0.0, None, out=deviation)
+    np.clip(deviation, 0.0, 255.0**2, out=deviation)
     cv2.sqrt(deviation, deviation)
     faintest = min(max(_FAINTEST, 6.0 * noise), _DEEPEST)
     depth = _ink_depth(sparse, faintest)
