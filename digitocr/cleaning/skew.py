@@ -58,9 +58,10 @@ def _edges(mask: NDArray[np.uint8]) -> NDArray[np.float32]:
     if len(at) > _POINTS:
         at = at[dice.integers(0, len(at), _POINTS)]
     y, x = np.divmod(at, mask.shape[1])
-    points = np.stack([x - mask.shape[1] / 2, y - mask.shape[0] / 2]).astype(np.float32)
     # Whole pixels fall into line with the bins at 0 degrees whatever the page holds.
-    return points + dice.uniform(-0.5, 0.5, points.shape).astype(np.float32)
+    off = dice.uniform(-0.5, 0.5, (len(at), 2)).T
+    points = np.stack([x - mask.shape[1] / 2, y - mask.shape[0] / 2]).astype(np.float32)
+    return np.ascontiguousarray(points + off.astype(np.float32))
 
 
 def _sharpness(
