@@ -54,7 +54,8 @@ def find_combs(mask: Bits, lines: Bits) -> list[Comb]:
     """The combs of a page. mask, lines: its ink and its ruled lines."""
     ink = Bits(mask.rows | lines.rows, mask.shape)
     seeds = _bars(ink)
-    rows = [_best_row(seeds, level) for level in _on_one_level(seeds)]
+    middle = (seeds[:, 0] + seeds[:, 2]) / 2
+    rows = [_best_row(seeds, middle, level) for level in _on_one_level(seeds)]
     combs: list[Comb] = []
     taken = np.zeros(len(seeds), bool)
     for row in sorted(rows, key=len, reverse=True):
@@ -141,14 +142,18 @@ def _are_level(seeds: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[n
     return np.asarray(level & (abs(others[..., 3] - seeds[..., 3]) <= most))
 
 
-def _best_row(seeds: NDArray[np.int32], level: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The most bars that stand at one pitch, of those that stand on one level with the first."""
+def _best_row(
+    seeds: NDArray[np.int32], middle: NDArray[np.float64], level: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """The most bars that stand at one pitch, of those that stand on one level with the first.
+
+    middle: float64 (N,), the column of each bar's middle.
+    """
     _, top, _, bottom = seeds[level[0]].tolist()
-    middle = ((seeds[:, 0] + seeds[:, 2])[level] / 2).tolist()
-    height = bottom - top
-    least, most = (middle[0] + share * height for share in (_NARROWEST, _WIDEST))
-    pitches = [x - middle[0] for x in middle[1 : bisect_right(middle, most)] if x >= least]
-    best = max((_on_pitch(middle, pitch) for pitch in pitches), key=len, default=[])
+    x = middle[level].tolist()
+    least, most = (x[0] + share * (bottom - top) for share in (_NARROWEST, _WIDEST))
+    pitches = [other - x[0] for other in x[bisect_left(x, least) : bisect_right(x, most)]]
+    best = max((_on_pitch(x, pitch) for pitch in pitches), key=len, default=[])
     # Between the bars stand ones at most, not a crowd of strokes as in a barcode.
     crowd = best and best[-1] - best[0] + 1 > _MOST_STROKES * len(best)
     return level[[] if crowd else best]
