@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import pairwise
-from math import inf
+from math import hypot, inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +37,16 @@ def segment(ink: Ink, options: SegmentOptions) -> Segments:
 
     A page without any gives empty arrays of the right dtypes.
     """
-    mask, lines = packed(ink.mask), packed(ink.lines)
-    combs = find_combs(mask, lines) if options.cells else []
+    mask, lines, page = packed(ink.mask), packed(ink.lines), _page_size(ink)
+    combs = find_combs(mask, lines, page[1]) if options.cells else []
     parts = find_components(mask, [_bars(comb, mask.shape) for comb in combs])
-    return _lattice(parts, find_fields(parts, lines, combs, options))
+    return _lattice(parts, find_fields(parts, lines, combs, page, options))
+
+
+def _page_size(ink: Ink) -> tuple[float, float]:
+    """Width and height of the page in pixels of the ink picture, which may be a part of it."""
+    scale = hypot(*ink.to_page[:, 0].tolist())
+    return ink.page_size[0] / scale, ink.page_size[1] / scale
 
 
 def _bars(comb: Comb, shape: tuple[int, int]) -> Hole:

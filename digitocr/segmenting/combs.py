@@ -50,10 +50,10 @@ class Comb:
     bars: NDArray[np.int32]
 
 
-def find_combs(mask: Bits, lines: Bits) -> list[Comb]:
+def find_combs(mask: Bits, lines: Bits, page_height: float) -> list[Comb]:
     """The combs of a page. mask, lines: its ink and its ruled lines."""
     ink = Bits(mask.rows | lines.rows, mask.shape)
-    seeds = _bars(ink)
+    seeds = _bars(ink, _MOST_BAR * page_height)
     middle = (seeds[:, 0] + seeds[:, 2]) / 2
     rows = [_best_row(seeds, middle, level) for level in _on_one_level(seeds)]
     combs: list[Comb] = []
@@ -67,7 +67,7 @@ def find_combs(mask: Bits, lines: Bits) -> list[Comb]:
     return combs
 
 
-def _bars(ink: Bits) -> NDArray[np.int32]:
+def _bars(ink: Bits, highest: float) -> NDArray[np.int32]:
     """int32 (N, 4): boxes of thin upright strokes, from left to right."""
     runs = _upright(ink.rows)
     part, count = linked(runs)
@@ -75,7 +75,7 @@ def _bars(ink: Bits) -> NDArray[np.int32]:
     boxes = boxes_of(np.concatenate([runs, part[None].astype(np.int32)]), count)[:, [1, 0, 3, 2]]
     left, top, right, bottom = boxes.T
     height = bottom - top
-    boxes = boxes[(right - left <= _THIN * height) & (height <= _MOST_BAR * ink.shape[0])]
+    boxes = boxes[(right - left <= _THIN * height) & (height <= highest)]
     ordered: NDArray[np.int32] = boxes[np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")]
     return ordered
 
