@@ -55,7 +55,7 @@ def find_combs(mask: Bits, lines: Bits, page_height: float) -> list[Comb]:
     ink = Bits(mask.rows | lines.rows, mask.shape)
     seeds = _bars(ink, _MOST_BAR * page_height)
     middle = (seeds[:, 0] + seeds[:, 2]) / 2
-    rows = [_best_row(seeds, middle, level) for level in _on_one_level(seeds)]
+    rows = [_best_row(seeds, middle, level) for level in _on_one_level(seeds, lines)]
     combs: list[Comb] = []
     taken = np.zeros(len(seeds), bool)
     for row in sorted(rows, key=len, reverse=True):
@@ -111,13 +111,15 @@ def _over_rows(join: np.ufunc, rows: NDArray[np.uint8], count: int) -> NDArray[n
     return rows
 
 
-def _on_one_level(seeds: NDArray[np.int32]) -> list[NDArray[np.intp]]:
+def _on_one_level(seeds: NDArray[np.int32], lines: Bits) -> list[NDArray[np.intp]]:
     """For each bar that a comb may begin with, all that stand about level from it on.
 
-    They are enough to make a comb, and one of them stands where the next bar may.
+    They are enough to make a comb, one of them stands where the next bar may, and there are
+    rules at their height.
     """
     found: list[NDArray[np.intp]] = []
     begins = _have_next(seeds)
+    begins = begins[_may_be_ruled(seeds[begins], lines)]
     for start in range(0, len(begins), _BLOCK):
         some = begins[start : start + _BLOCK, None]
         level = _are_level(seeds[some], seeds) & (np.arange(len(seeds)) >= some)
@@ -133,6 +135,18 @@ def _have_next(seeds: NDArray[np.int32]) -> NDArray[np.intp]:
     last = np.searchsorted(middle, middle + _WIDEST * high, side="right")
     one, other = spread(first, last)
     return np.unique(one[_are_level(seeds[one], seeds[other])])
+
+
+def _may_be_ruled(seeds: NDArray[np.int32], lines: Bits) -> NDArray[np.bool_]:
+    """Which bars have a rule anywhere about at the height of their tops or their feet."""
+    _, top, _, bottom = seeds.T
+    ruled = np.append(0, np.cumsum(lines.rows.any(axis=1)))
+    # As far as the tops of a comb may lie from that of its first bar, and rules from them.
+    reach = ((_LEVEL + (1 + 2 * _LEVEL) / _TOUCH) * (bottom - top)).astype(np.int32) + 3
+    first, last = (
+        np.clip(np.stack([top, bottom]) + away, 0, lines.shape[0]) for away in (-reach, reach)
+    )
+    return np.asarray((ruled[last] > ruled[first]).any(axis=0))
 
 
 def _are_level(seeds: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.bool_]:
