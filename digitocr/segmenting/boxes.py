@@ -73,9 +73,10 @@ def _squares_of_paper(lines: Bits) -> tuple[NDArray[np.uint8], NDArray[np.intp]]
     both rounded up.
     """
     # The lightest of each square and of the pixels around it: gaps of two pixels close.
-    down = lines.shape[0] % 2
-    pairs = np.pad(lines.rows, ((1, 1 + down), (0, 0))).reshape(-1, 2, lines.rows.shape[1])
-    pair = pairs[:, 0] | pairs[:, 1]
+    height, width = lines.rows.shape
+    rows = np.zeros((2 * -(-height // 2) + 2, width), np.uint8)
+    rows[1 : height + 1] = lines.rows
+    pair = rows[0::2] | rows[1::2]
     band = pair[:-1] | pair[1:]
     new = np.append(True, (band[1:] != band[:-1]).any(axis=1))
     some = np.unpackbits(band[new], axis=1, count=lines.shape[1])

@@ -102,6 +102,7 @@ class _Row:
 def _side_by_side(
     parts: Components, members: NDArray[np.intp], figure: NDArray[np.float64]
 ) -> _Row:
+    """Some components, the highest first, in one picture. members, figure: as of ``find_seams``."""
     widths, heights = parts.widths[members], parts.heights[members]
     ends = np.cumsum(widths + 1, dtype=np.int32)
     first = ends - widths
