@@ -10,6 +10,7 @@ pens and scanners would fade away in the reduction, so they are first made that 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -26,7 +27,7 @@ _STROKE = 6.6  # pixels at that resolution: 2.2 of the final ones
 _MARGIN = 5  # pixels; the widest pen's reach
 _FRAME = _WORK + 2 * _MARGIN
 _ROOM = 2  # pixels around a candidate; its ink reaches one, and one stays clear
-_TOGETHER = 100_000  # pixels; so many are still near the processor when they are needed again
+_TOGETHER = 150_000  # pixels; so many are still near the processor when they are needed again
 _FLOOR = 0.15  # of full ink; fainter than that is halo
 _SOLID = 0.85  # of the mean ink of the stroke; darker than that is full ink
 _LARGEST = 160  # pixels; larger single pictures are reduced first
@@ -50,7 +51,7 @@ _PENS = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (k, k)) for k in range(1, 
 
 Grey = NDArray[Any]  # uint8; OpenCV's types say less
 Mask = NDArray[np.bool_]
-Starts = NDArray[np.int64]  # of each of those that stand side by side: its first column
+Bounds = NDArray[np.intp]  # (n + 1,): between which columns each of some pictures stands
 
 
 def normalize(ink: Ink, segments: Segments, chosen: Mask | None = None) -> Grey:
@@ -79,7 +80,7 @@ def glyph(ink: Grey) -> Grey:
     """
     if not ink.size:
         return np.zeros((SIDE, SIDE), np.uint8)
-    return np.asarray(_glyphs(ink, np.zeros(1, int))[0])
+    return np.asarray(_glyphs(ink, np.array([0, ink.shape[1]]))[0])
 
 
 def picture(pixels: Grey) -> Grey:
@@ -97,65 +98,64 @@ def picture(pixels: Grey) -> Grey:
 
 def _alike(boxes: NDArray[np.int32]) -> Iterator[NDArray[np.intp]]:
     """The places of boxes, those of like height together, as many as fit a small picture."""
-    order = np.argsort(boxes[:, 3] - boxes[:, 1], kind="stable")
-    width, height = (boxes[order, 2:] - boxes[order, :2] + 2 * _ROOM).T
-    full = np.diff(np.cumsum(width * height) // _TOGETHER) > 0
-    twice = np.diff(np.frexp(height)[1]) > 0  # as high: beside it most would be empty
-    groups = np.split(order, np.flatnonzero(full | twice) + 1)
+    sizes = boxes[:, 2:] - boxes[:, :2] + 2 * _ROOM
+    order = np.argsort(sizes[:, 1], kind="stable")
+    width, height = sizes[order].T
+    group = height * np.cumsum(width) // _TOGETHER  # as the heights rise, none is larger
+    groups = np.split(order, np.flatnonzero(group[1:] > group[:-1]) + 1)
     yield from groups if len(order) else []
 
 
 def _own_ink(
     ink: Ink, labels: NDArray[np.int32], boxes: NDArray[np.int32], spans: NDArray[np.int32]
-) -> tuple[Grey, Starts]:
+) -> tuple[Grey, Bounds]:
     """The ink of some candidates, at least one, side by side as ``_glyphs`` takes it.
 
     labels, boxes, spans: as of ``Segments``.
     """
     left, top = np.maximum(boxes[:, :2] - _ROOM, 0).T
     right, bottom = np.minimum(boxes[:, 2:] + _ROOM, labels.shape[::-1]).T
-    ends = np.cumsum(right - left + 1)  # an empty column parts each from the next
-    shape = int((bottom - top).max()), int(ends[-1])
+    widths = right - left + 1  # an empty column parts each from the next
+    bounds = np.zeros(len(boxes) + 1, np.intp)
+    np.cumsum(widths, out=bounds[1:])
+    shape = int((bottom - top).max()), int(bounds[-1])
     own, lines = np.zeros(shape, np.int32), np.zeros(shape, np.uint8)
     grey = np.full(shape, 255, np.uint8)
-    starts = ends - (right - left + 1)
-    windows = np.stack([top, bottom, left, right, starts], axis=1).tolist()
+    windows = np.stack([top, bottom, left, right, bounds[:-1]], axis=1).tolist()
     for first_row, row, first_column, column, start in windows:
         window = slice(first_row, row), slice(first_column, column)
         place = slice(row - first_row), slice(start, start + column - first_column)
         own[place] = labels[window]
         lines[place], grey[place] = ink.lines[window], ink.grey[window]
-    first, last = np.repeat(spans, np.diff(starts, append=ends[-1:]), axis=0).T
+    first, last = np.repeat(spans, widths, axis=0).T
     mine = (own > first) & (own <= last)
     nobodys = (own == 0) & (lines == 0)
     kept = cv2.dilate(mine.view(np.uint8), _SQUARE) & (mine | nobodys)
-    return ~grey * kept, starts
+    return ~grey * kept, bounds
 
 
-def _glyphs(row: Grey, starts: Starts) -> Grey:
+def _glyphs(row: Grey, bounds: Bounds) -> Grey:
     """uint8 (n, 28, 28): some digits in MNIST format, as ``glyph`` has it.
 
     row: uint8 (h, W), their ink side by side: what is done to all at once takes fewer calls.
-    starts: the columns where they begin, each up to the next; at least one.
     """
-    framed = np.zeros((_FRAME, len(starts), _FRAME), np.uint8)
-    for at, ink in enumerate(_contrasts(row, starts)):
+    framed = np.zeros((_FRAME, len(bounds) - 1, _FRAME), np.uint8)
+    for at, ink in enumerate(_contrasts(row, bounds)):
         _fit(_trimmed(ink), _WORK, framed[_MARGIN:-_MARGIN, at, _MARGIN:-_MARGIN])
     _widen(framed)
-    fields = np.zeros((len(starts), BOX, BOX), np.uint8)
+    fields = np.zeros((len(bounds) - 1, BOX, BOX), np.uint8)
     sizes = [_fit(_trimmed(framed[:, at]), BOX, field) for at, field in enumerate(fields)]
     return _centred(fields, np.array(sizes))
 
 
-def _contrasts(row: Grey, starts: Starts) -> Iterator[Grey]:
+def _contrasts(row: Grey, bounds: Bounds) -> Iterator[Grey]:
     """The ink of each: halo to 0, the body of the stroke to 255, its antialiased edge between."""
-    widths = np.diff(starts, append=row.shape[1])
-    strongest = np.maximum.reduceat(row.max(axis=0), starts)
-    body = row > np.repeat(strongest // 2, widths)
-    inked = np.maximum(_sums(body.view(np.uint8), starts), 1)
-    solid = _SOLID * (_sums(row * body, starts) * (1 / inked))
-    for start, width, level in zip(starts.tolist(), widths.tolist(), solid.tolist(), strict=True):
-        ink = row[:, start : start + width]
+    strongest = np.maximum.reduceat(row.max(axis=0), bounds[:-1])
+    body = row > np.repeat(strongest // 2, bounds[1:] - bounds[:-1])
+    inked = np.maximum(_sums(body.view(np.uint8), bounds), 1)
+    solid = _SOLID * (_sums(row * body, bounds) * (1 / inked))
+    for (start, stop), level in zip(pairwise(bounds.tolist()), solid.tolist(), strict=True):
+        ink = row[:, start:stop]
         if level < 1:
             yield np.zeros_like(ink)
             continue
@@ -163,10 +163,10 @@ def _contrasts(row: Grey, starts: Starts) -> Iterator[Grey]:
         yield cv2.LUT(ink, cv2.addWeighted(_LEVELS, gain, _LEVELS, 0, -gain * _FLOOR * level))
 
 
-def _sums(row: Grey, starts: Starts) -> NDArray[np.int64]:
+def _sums(row: Grey, bounds: Bounds) -> NDArray[np.int64]:
     """int64 (n,): the sum over each one's pixels."""
     columns = cv2.reduce(row, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[0]
-    return np.add.reduceat(columns, starts, dtype=np.int64)
+    return np.add.reduceat(columns, bounds[:-1], dtype=np.int64)
 
 
 def _trimmed(ink: Grey) -> Grey:
@@ -194,8 +194,8 @@ def _widen(framed: Grey) -> None:
     framed: uint8 (h, n, w), the pictures side by side, the widest pen's reach around each.
     """
     finer = np.rint(_STROKE - _stroke_widths(framed)).astype(int)
-    pens = np.clip(finer, 0, len(_PENS) - 1)
-    for pen in np.unique(pens[pens > 0]).tolist():
+    pens = np.minimum(finer, len(_PENS) - 1)
+    for pen in set(pens[pens > 0].tolist()):
         fine = framed[:, pens == pen]
         dilated = cv2.dilate(fine.reshape(len(fine), -1), _PENS[pen])
         framed[:, pens == pen] = dilated.reshape(fine.shape)
@@ -206,9 +206,9 @@ def _stroke_widths(framed: Grey) -> NDArray[np.float64]:
     the outline. There must be a margin around the ink."""
     height, count, width = framed.shape
     _half, mask = cv2.threshold(framed.reshape(height, -1), 127, 1, cv2.THRESH_BINARY)
-    starts = np.arange(count) * width
-    area = _sums(mask, starts)
-    outline = area - _sums(cv2.erode(mask, _SQUARE), starts)
+    bounds = np.arange(count + 1) * width
+    area = _sums(mask, bounds)
+    outline = area - _sums(cv2.erode(mask, _SQUARE), bounds)
     return np.asarray(2 * area / np.maximum(outline, 1))
 
 
@@ -220,7 +220,7 @@ def _centred(fields: Grey, sizes: NDArray[np.int64]) -> Grey:
     """
     moments = fields.reshape(-1, BOX * BOX) @ _MOMENTS
     middles = moments[:, 1:] / np.maximum(moments[:, :1], 1)
-    corners = np.clip(np.rint(SIDE / 2 - middles).astype(int), 0, SIDE - sizes)
+    corners = np.minimum(np.maximum(np.rint(SIDE / 2 - middles).astype(int), 0), SIDE - sizes)
     strongest = np.maximum(fields.max(axis=(1, 2), keepdims=True), 1)
     gain = (255 / strongest).astype(np.float32)  # MinMax: paper is 0
     full = np.rint(fields * gain).astype(np.uint8)
