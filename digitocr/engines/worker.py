@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import mmap
 import os
@@ -25,7 +26,8 @@ __all__ = ["Process", "head_start", "serve"]
 # Nothing of the caller's main module is run again in the worker, as multiprocessing does,
 # so that a script without a main guard does not start itself over and over.
 _BOOT = """
-import sys
+import gc, sys
+gc.disable()
 from multiprocessing.connection import Connection
 link = Connection(int(sys.argv[1]))
 sys.path[:] = link.recv()
@@ -166,6 +168,8 @@ def serve(link: Connection) -> None:
     for module in _TASKS:  # now, for later the limit may not let them in
         importlib.import_module(module)
     _begin(link.recv(), link.recv_bytes())
+    gc.freeze()  # what is loaded is never garbage, and need not be looked through for any
+    gc.enable()
     link.send(True)
     with contextlib.suppress(EOFError, OSError):
         while True:
