@@ -18,9 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.assembling.endings import Endings, endings_of
 from digitocr.assembling.freestanding import (
-    cannot_end,
-    ends,
     free_numbers,
     only_strokes,
     trimmed,
@@ -49,7 +48,6 @@ from digitocr.types import (
     Grammar,
     Number,
     PageReading,
-    Segments,
     Status,
     StripReading,
 )
@@ -57,7 +55,7 @@ from digitocr.types import (
 if TYPE_CHECKING:
     from digitocr.assembling.decode import Meaning
 
-__all__ = ["Strips", "assemble", "evidence", "grammar_for", "looked_at_first", "looked_at_next"]
+__all__ = ["Endings", "Strips", "assemble", "endings_of", "evidence", "grammar_for"]
 
 _SAME_NUMBER = 0.8  # of the figures' height: numbers with a narrower gap may be one
 _LEAST_CELLS = 3  # an empty row of fewer cells may be anything
@@ -71,6 +69,8 @@ _IS_UNLIKE = "so much is doubtful here that it is unlike what the accepted error
 _SURELY = 0.9  # a number read digit by digit with this needs no second reader
 _PLAINLY = 0.5  # what is less surely a number by both readers is left as it was
 _UNREAD = 0.05  # that high ink in a place where a number is known to stand is none of its digits
+
+_NO_DIGIT = np.eye(NOT_A_DIGIT + 1, dtype=np.float32)[NOT_A_DIGIT]
 
 Strips = Callable[[int, int, int], StripReading | None]
 _Said = Callable[[int, int], StripReading | None]  # the same, of one field
@@ -111,8 +111,12 @@ def assemble(
     them, counted within the field. It is asked where digits alone do not suffice. None where
     nothing reads strips.
     """
+    hopeful = endings_of(glyphs).hopeful(probabilities)
+    probabilities = np.where(hopeful[:, None], probabilities, _NO_DIGIT)
     readings: list[tuple[Field, _Reading]] = []
     for index, (field, own) in enumerate(zip(glyphs.fields, _candidates(glyphs), strict=True)):
+        if field.kind == "free" and not hopeful[own].any():
+            continue
         said = None if strips is None else partial(strips, index)
         read = _read_field(field, glyphs, probabilities[own], own, grammar, said)
         readings += [(field, reading) for reading in read]
@@ -153,46 +157,7 @@ def evidence(glyphs: Glyphs, probabilities: NDArray[np.float32], strip: StripRea
     return Evidence(read, by_lattice(lattice, grammar), lattice.cuts_ink)
 
 
-def looked_at_first(glyphs: Glyphs | Segments) -> NDArray[np.bool_]:
-    """bool (N,): the candidates that tell of each field whether it may hold a number.
-
-    On open paper those are the ones that may end one; elsewhere all.
-    """
-    first = np.ones(len(glyphs.field), bool)
-    for own in _open_lines(glyphs):
-        first[own] = _ends(glyphs, own)
-    return first
-
-
-def looked_at_next(
-    glyphs: Glyphs | Segments, first: NDArray[np.bool_], probabilities: NDArray[np.float32]
-) -> NDArray[np.bool_]:
-    """bool (N,): the other candidates of the fields that may hold a number.
-
-    What then is left may be taken for no digit: it changes nothing of what ``assemble`` reads.
-
-    first: bool (N,), as of ``looked_at_first``. probabilities: float32 (N, 11), right for those.
-    """
-    rest = ~first
-    for own in _open_lines(glyphs):
-        end = first[own]
-        if cannot_end(glyphs.mark[own][end], probabilities[own][end]):
-            rest[own] = False
-    return rest
-
-
-def _open_lines(glyphs: Glyphs | Segments) -> list[slice]:
-    """The candidates of each line on open paper, where there are any."""
-    fields = zip(glyphs.fields, _candidates(glyphs), strict=True)
-    return [own for field, own in fields if field.kind == "free" and own.start < own.stop]
-
-
-def _ends(glyphs: Glyphs | Segments, own: slice) -> NDArray[np.bool_]:
-    """bool (n,): which candidates of a line on open paper may end a number on it."""
-    return ends(glyphs.boxes[own], glyphs.span[own] - glyphs.span[own].min())
-
-
-def _candidates(glyphs: Glyphs | Segments) -> list[slice]:
+def _candidates(glyphs: Glyphs) -> list[slice]:
     """The candidates of each field."""
     bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1)).tolist()
     return [slice(start, stop) for start, stop in pairwise(bounds)]
@@ -300,10 +265,6 @@ def _read_open(
     said: _Said | None,
 ) -> list[_Reading]:
     """The numbers in a box or on open paper, where there is ink."""
-    if field.kind == "free":
-        end = _ends(glyphs, own)
-        if cannot_end(glyphs.mark[own][end], probabilities[end]):
-            return []  # which needs no more of the probabilities, see looked_at_next
     height = figure_height(glyphs.boxes[own], probabilities)
     edges = edges_of(glyphs, probabilities, own, height)
     tokens, places = best_path(edges, height)

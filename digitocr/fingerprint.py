@@ -7,13 +7,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import digitocr
 from digitocr.recipe import Recipe
 from digitocr.types import ModelId
+from digitocr.versions import installed_version
 
 __all__ = ["Fingerprint", "fingerprint"]
 
@@ -65,15 +65,8 @@ def _digest(content: Any) -> str:
 def _program() -> dict[str, str]:
     """The versions of digitocr and of its libraries, and its code, which in a checkout
     changes without a version."""
-    versions = {name: _version(name) for name in _LIBRARIES}
+    versions = {name: installed_version(name) for name in _LIBRARIES}
     return versions | {"digitocr": digitocr.__version__, "code": _code()}
-
-
-def _version(library: str) -> str:
-    try:
-        return metadata.version(library)
-    except metadata.PackageNotFoundError:  # installed by other means, or not needed
-        return ""
 
 
 def _code() -> str:

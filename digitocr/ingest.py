@@ -1,7 +1,7 @@
 """Stage 1: files and folders -> upright pages.
 
 ``find_documents`` lists what there is, ``open_document`` reads one of it. Files are typed by
-their bytes, never by their names.
+their bytes, never by their names. The decoders are loaded by who reads the first file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from digitocr.errors import UnsupportedFile
 from digitocr.formats.files import (
@@ -22,11 +23,13 @@ from digitocr.formats.files import (
     read_bytes,
     sniff,
 )
-from digitocr.formats.pdf import Pdf, open_pdf
-from digitocr.formats.picture import Picture
-from digitocr.formats.poppler import Poppler
 from digitocr.recipe import IngestOptions
 from digitocr.types import Page
+
+if TYPE_CHECKING:
+    from digitocr.formats.pdf import Pdf
+    from digitocr.formats.picture import Picture
+    from digitocr.formats.poppler import Poppler
 
 __all__ = [
     "Found",
@@ -81,4 +84,10 @@ def _reader(data: bytes, options: IngestOptions) -> Pdf | Poppler | Picture:
             "this is no PDF and no picture of a kind that is read here "
             "(TIFF, PNG, JPEG, JPEG 2000, BMP, WebP, GIF, PNM); save it as one of them"
         )
-    return open_pdf(data, options) if kind == "PDF" else Picture(data, kind, options)
+    if kind == "PDF":
+        from digitocr.formats.pdf import open_pdf
+
+        return open_pdf(data, options)
+    from digitocr.formats.picture import Picture
+
+    return Picture(data, kind, options)

@@ -1,7 +1,7 @@
 """Which glyphs of some pages are classified: as many as it takes to read their numbers.
 
-Most writing on a page is words. The glyphs that end a word tell that it is no number, and the
-rest of it is left alone.
+Most writing on a page is words. The glyphs that end a stretch of writing tell that it is no
+number, and the rest of it is left alone.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.assemble import looked_at_first, looked_at_next
+from digitocr.assemble import Endings, endings_of
 from digitocr.types import CLASSES, NOT_A_DIGIT, Glyphs, Segments
 
 __all__ = ["looked_at", "probabilities_of"]
@@ -42,16 +42,18 @@ def looked_at(
     """As ``probabilities_of``, for pages whose glyphs need have no pictures yet.
 
     classify: float32 (n, 11), one page after the other, for a bool (N,) of each page that tells
-    which of its glyphs to look at. It is called twice.
+    which of its glyphs to look at. It is called three times.
     """
-    looks = [looked_at_first(page) for page in pages]
+    endings = [endings_of(page) for page in pages]
     probabilities = [_none(len(page.boxes)) for page in pages]
-    _fill(probabilities, looks, classify(looks))
-    more = [
-        looked_at_next(page, first, known)
-        for page, first, known in zip(pages, looks, probabilities, strict=True)
-    ]
-    _fill(probabilities, more, classify(more))
+    seen = [np.zeros(len(page.boxes), np.bool_) for page in pages]
+    for wanted in (Endings.first, Endings.second, Endings.hopeful):
+        looks = [
+            wanted(page, known) & ~old
+            for page, known, old in zip(endings, probabilities, seen, strict=True)
+        ]
+        _fill(probabilities, looks, classify(looks))
+        seen = [old | look for old, look in zip(seen, looks, strict=True)]
     return probabilities
 
 

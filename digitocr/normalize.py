@@ -9,6 +9,8 @@ pens and scanners would fade away in the reduction, so they are first made that 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import cv2
@@ -23,6 +25,9 @@ __all__ = ["glyph", "normalize", "picture"]
 _WORK = 3 * BOX  # strokes are widened at three times the final resolution
 _STROKE = 6.6  # pixels at that resolution: 2.2 of the final ones
 _MARGIN = 5  # pixels; the widest pen's reach
+_FRAME = _WORK + 2 * _MARGIN
+_ROOM = 2  # pixels around a candidate; its ink reaches one, and one stays clear
+_TOGETHER = 150_000  # pixels; so many are still near the processor when they are needed again
 _FLOOR = 0.15  # of full ink; fainter than that is halo
 _SOLID = 0.85  # of the mean ink of the stroke; darker than that is full ink
 _LARGEST = 160  # pixels; larger single pictures are reduced first
@@ -39,11 +44,14 @@ _RULE_INKED = 0.9
 _DIGIT_HEIGHT = 0.5  # at least, of what is left beside a rule
 _DIGIT_MARGIN = 0.03  # from the borders that the rule runs to
 
+_LEVELS = np.arange(256, dtype=np.uint8)[None]
 _SQUARE = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
+_MOMENTS = np.stack([np.ones((BOX, BOX)), *np.mgrid[:BOX, :BOX]]).reshape(3, -1).T  # of mass
 _PENS = [cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (k, k)) for k in range(1, 9)]
 
 Grey = NDArray[Any]  # uint8; OpenCV's types say less
 Mask = NDArray[np.bool_]
+Bounds = NDArray[np.intp]  # (n + 1,): between which columns each of some pictures stands
 
 
 def normalize(ink: Ink, segments: Segments, chosen: Mask | None = None) -> Grey:
@@ -55,16 +63,10 @@ def normalize(ink: Ink, segments: Segments, chosen: Mask | None = None) -> Grey:
     Returns uint8 (n, 28, 28), 255 is ink, one for each chosen candidate of ``segments``.
     """
     which = slice(None) if chosen is None else chosen
-    boxes, spans = segments.boxes[which].tolist(), segments.span[which].tolist()
+    boxes, spans = segments.boxes[which], segments.span[which]
     crops = np.zeros((len(boxes), SIDE, SIDE), np.uint8)
-    for crop, box, (start, stop) in zip(crops, boxes, spans, strict=True):
-        window = _around(box, ink.grey.shape)
-        labels = segments.labels[window]
-        mine = cv2.inRange(labels, start + 1, stop)
-        nobodys = cv2.bitwise_and(cv2.inRange(labels, 0, 0), cv2.bitwise_not(ink.lines[window]))
-        fringe = cv2.bitwise_and(cv2.dilate(mine, _SQUARE), nobodys)
-        dark = cv2.bitwise_not(ink.grey[window])
-        crop[:] = glyph(cv2.bitwise_and(dark, cv2.bitwise_or(mine, fringe)))
+    for some in _alike(boxes):
+        crops[some] = _glyphs(*_own_ink(ink, segments.labels, boxes[some], spans[some]))
     return crops
 
 
@@ -76,13 +78,9 @@ def glyph(ink: Grey) -> Grey:
     the centre, strokes about two pixels wide or as wide as they were, and 255 the
     strongest ink. All zeros where there is no ink.
     """
-    ink = _contrast(ink)
-    left, top, width, height = cv2.boundingRect(ink)
-    if not width or not height:
+    if not ink.size:
         return np.zeros((SIDE, SIDE), np.uint8)
-    ink = _fit(ink[top : top + height, left : left + width], _WORK)
-    ink = _fit(_widen(ink), BOX)
-    return _centre(ink)
+    return np.asarray(_glyphs(ink, np.array([0, ink.shape[1]]))[0])
 
 
 def picture(pixels: Grey) -> Grey:
@@ -98,72 +96,139 @@ def picture(pixels: Grey) -> Grey:
     return glyph(_main_ink(_distance_from_paper(_opaque(_at_most(pixels, _LARGEST)))))
 
 
-def _around(box: list[int], shape: tuple[int, ...]) -> tuple[slice, slice]:
-    """The rows and columns of a box and two pixels around it, within the page."""
-    left, top, right, bottom = box
-    rows = slice(max(top - 2, 0), min(bottom + 2, shape[0]))
-    return rows, slice(max(left - 2, 0), min(right + 2, shape[1]))
+def _alike(boxes: NDArray[np.int32]) -> Iterator[NDArray[np.intp]]:
+    """The places of boxes, those of like height together, as many as fit a small picture."""
+    sizes = boxes[:, 2:] - boxes[:, :2] + 2 * _ROOM
+    order = np.argsort(sizes[:, 1], kind="stable")
+    width, height = sizes[order].T
+    group = height * np.cumsum(width) // _TOGETHER  # as the heights rise, none is larger
+    groups = np.split(order, np.flatnonzero(group[1:] > group[:-1]) + 1)
+    yield from groups if len(order) else []
 
 
-def _contrast(ink: Grey) -> Grey:
-    """Halo to 0, the body of the stroke to 255, its antialiased edge between them."""
-    strongest = _strongest(ink)
-    _half, body = cv2.threshold(ink, strongest / 2, 255, cv2.THRESH_BINARY)
-    solid = _SOLID * cv2.mean(ink, body)[0]
-    if solid < 1:
-        return np.zeros_like(ink)
-    gain = 255 / (solid * (1 - _FLOOR))
-    return cv2.addWeighted(ink, gain, ink, 0, -gain * _FLOOR * solid)
+def _own_ink(
+    ink: Ink, labels: NDArray[np.int32], boxes: NDArray[np.int32], spans: NDArray[np.int32]
+) -> tuple[Grey, Bounds]:
+    """The ink of some candidates, at least one, side by side as ``_glyphs`` takes it.
+
+    labels, boxes, spans: as of ``Segments``.
+    """
+    left, top = np.maximum(boxes[:, :2] - _ROOM, 0).T
+    right, bottom = np.minimum(boxes[:, 2:] + _ROOM, labels.shape[::-1]).T
+    widths = right - left + 1  # an empty column parts each from the next
+    bounds = np.zeros(len(boxes) + 1, np.intp)
+    np.cumsum(widths, out=bounds[1:])
+    shape = int((bottom - top).max()), int(bounds[-1])
+    own, lines = np.zeros(shape, np.int32), np.zeros(shape, np.uint8)
+    grey = np.full(shape, 255, np.uint8)
+    windows = np.stack([top, bottom, left, right, bounds[:-1]], axis=1).tolist()
+    for first_row, row, first_column, column, start in windows:
+        window = slice(first_row, row), slice(first_column, column)
+        place = slice(row - first_row), slice(start, start + column - first_column)
+        own[place] = labels[window]
+        lines[place], grey[place] = ink.lines[window], ink.grey[window]
+    first, last = np.repeat(spans, widths, axis=0).T
+    mine = (own > first) & (own <= last)
+    nobodys = (own == 0) & (lines == 0)
+    kept = cv2.dilate(mine.view(np.uint8), _SQUARE) & (mine | nobodys)
+    return ~grey * kept, bounds
 
 
-def _strongest(ink: Grey) -> float:
-    """The highest grey level, 0 of an empty picture; three times as quick as numpy's."""
-    return cv2.norm(ink, cv2.NORM_INF) if ink.size else 0.0
+def _glyphs(row: Grey, bounds: Bounds) -> Grey:
+    """uint8 (n, 28, 28): some digits in MNIST format, as ``glyph`` has it.
+
+    row: uint8 (h, W), their ink side by side: what is done to all at once takes fewer calls.
+    """
+    framed = np.zeros((_FRAME, len(bounds) - 1, _FRAME), np.uint8)
+    for at, ink in enumerate(_contrasts(row, bounds)):
+        _fit(_trimmed(ink), _WORK, framed[_MARGIN:-_MARGIN, at, _MARGIN:-_MARGIN])
+    _widen(framed)
+    fields = np.zeros((len(bounds) - 1, BOX, BOX), np.uint8)
+    sizes = [_fit(_trimmed(framed[:, at]), BOX, field) for at, field in enumerate(fields)]
+    return _centred(fields, np.array(sizes))
 
 
-def _fit(ink: Grey, side: int) -> Grey:
-    """The picture resized so that its longer side is ``side`` pixels."""
+def _contrasts(row: Grey, bounds: Bounds) -> Iterator[Grey]:
+    """The ink of each: halo to 0, the body of the stroke to 255, its antialiased edge between."""
+    strongest = np.maximum.reduceat(row.max(axis=0), bounds[:-1])
+    body = row > np.repeat(strongest // 2, bounds[1:] - bounds[:-1])
+    inked = np.maximum(_sums(body.view(np.uint8), bounds), 1)
+    solid = _SOLID * (_sums(row * body, bounds) * (1 / inked))
+    for (start, stop), level in zip(pairwise(bounds.tolist()), solid.tolist(), strict=True):
+        ink = row[:, start:stop]
+        if level < 1:
+            yield np.zeros_like(ink)
+            continue
+        gain = 255 / (level * (1 - _FLOOR))
+        yield cv2.LUT(ink, cv2.addWeighted(_LEVELS, gain, _LEVELS, 0, -gain * _FLOOR * level))
+
+
+def _sums(row: Grey, bounds: Bounds) -> NDArray[np.int64]:
+    """int64 (n,): the sum over each one's pixels."""
+    columns = cv2.reduce(row, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)[0]
+    return np.add.reduceat(columns, bounds[:-1], dtype=np.int64)
+
+
+def _trimmed(ink: Grey) -> Grey:
+    """The ink without the margins around it."""
+    left, top, width, height = cv2.boundingRect(ink)
+    return ink[top : top + height, left : left + width]
+
+
+def _fit(ink: Grey, side: int, field: Grey) -> tuple[int, int]:
+    """Lay a picture into the corner of an empty field, resized so that its longer side is
+    ``side`` pixels. Returns its height and width there, 0 where there is nothing."""
     height, width = ink.shape
+    if not ink.size:
+        return 0, 0
     scale = side / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return cv2.resize(ink, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    height, width = max(1, round(height * scale)), max(1, round(width * scale))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    field[:height, :width] = cv2.resize(ink, (width, height), interpolation=way)
+    return height, width
 
 
-def _widen(ink: Grey) -> Grey:
-    """Strokes finer than MNIST's are made as wide; the picture grows by as much."""
-    height, width = ink.shape
-    framed = np.zeros((height + 2 * _MARGIN, width + 2 * _MARGIN), np.uint8)
-    framed[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN] = ink
-    pen = _PENS[min(max(round(_STROKE - _stroke_width(framed)), 0), len(_PENS) - 1)]
-    if len(pen) == 1:
-        return ink
-    framed = cv2.dilate(framed, pen)
-    left, top, width, height = cv2.boundingRect(framed)
-    return framed[top : top + height, left : left + width]
+def _widen(framed: Grey) -> None:
+    """Strokes finer than MNIST's are made as wide.
+
+    framed: uint8 (h, n, w), the pictures side by side, the widest pen's reach around each.
+    """
+    finer = np.rint(_STROKE - _stroke_widths(framed)).astype(int)
+    pens = np.minimum(finer, len(_PENS) - 1)
+    for pen in set(pens[pens > 0].tolist()):
+        fine = framed[:, pens == pen]
+        dilated = cv2.dilate(fine.reshape(len(fine), -1), _PENS[pen])
+        framed[:, pens == pen] = dilated.reshape(fine.shape)
 
 
-def _stroke_width(ink: Grey) -> float:
-    """The mean width of the strokes in pixels: area over half the length of the outline.
-    There must be a margin around the ink."""
-    _half, mask = cv2.threshold(ink, 127, 255, cv2.THRESH_BINARY)
-    area = cv2.countNonZero(mask)
-    outline = area - cv2.countNonZero(cv2.erode(mask, _SQUARE))
-    return 2 * area / max(outline, 1)
+def _stroke_widths(framed: Grey) -> NDArray[np.float64]:
+    """float64 (n,): the mean width of each one's strokes in pixels: area over half the length of
+    the outline. There must be a margin around the ink."""
+    height, count, width = framed.shape
+    _half, mask = cv2.threshold(framed.reshape(height, -1), 127, 1, cv2.THRESH_BINARY)
+    bounds = np.arange(count + 1) * width
+    area = _sums(mask, bounds)
+    outline = area - _sums(cv2.erode(mask, _SQUARE), bounds)
+    return np.asarray(2 * area / np.maximum(outline, 1))
 
 
-def _centre(ink: Grey) -> Grey:
-    """uint8 (28, 28): the picture (at most 20x20) with its centre of mass at the centre."""
-    height, width = ink.shape
-    moments = cv2.moments(ink)
-    mass = max(moments["m00"], 1.0)
-    top = round(SIDE / 2 - moments["m01"] / mass)
-    left = round(SIDE / 2 - moments["m10"] / mass)
-    top = min(max(top, 0), SIDE - height)
-    left = min(max(left, 0), SIDE - width)
-    field = np.zeros((SIDE, SIDE), np.uint8)
-    full = cv2.convertScaleAbs(ink, alpha=255 / max(_strongest(ink), 1.0))  # MinMax: paper is 0
-    field[top : top + height, left : left + width] = full
-    return field
+def _centred(fields: Grey, sizes: NDArray[np.int64]) -> Grey:
+    """uint8 (n, 28, 28): pictures with their centres of mass at the centre.
+
+    fields: uint8 (n, 20, 20), each picture in its corner. sizes: int64 (n, 2), their heights
+    and widths.
+    """
+    moments = fields.reshape(-1, BOX * BOX) @ _MOMENTS
+    middles = moments[:, 1:] / np.maximum(moments[:, :1], 1)
+    corners = np.minimum(np.maximum(np.rint(SIDE / 2 - middles).astype(int), 0), SIDE - sizes)
+    strongest = np.maximum(fields.max(axis=(1, 2), keepdims=True), 1)
+    gain = (255 / strongest).astype(np.float32)  # MinMax: paper is 0
+    full = np.rint(fields * gain).astype(np.uint8)
+    crops = np.zeros((len(fields), SIDE, SIDE), np.uint8)
+    places = np.concatenate([corners, sizes], axis=1).tolist()
+    for crop, picture, (top, left, height, width) in zip(crops, full, places, strict=True):
+        crop[top : top + height, left : left + width] = picture[:height, :width]
+    return crops
 
 
 def _at_most(pixels: Grey, side: int) -> Grey:

@@ -7,7 +7,6 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import digitocr
 from digitocr.output import open_output, writing
 from digitocr.tables import printable
 from digitocr.types import ModelId
+from digitocr.versions import installed_version
 
 __all__ = ["origin_of", "write_record"]
 
@@ -82,13 +82,8 @@ def write_record(
 
 def _versions() -> dict[str, str]:
     """The installed versions of the libraries that read."""
-    found = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # another build of the same, as of OpenCV
-            continue
-    return found
+    found = {name: installed_version(name) for name in _LIBRARIES}
+    return {name: version for name, version in found.items() if version}
 
 
 def _sha256(path: Path) -> str:

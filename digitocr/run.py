@@ -15,10 +15,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from fractions import Fraction
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from digitocr.errors import TooManyFailed
-from digitocr.types import Document
+
+if TYPE_CHECKING:
+    from digitocr.types import Document
 
 __all__ = ["COUNTS", "Run"]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import pairwise
-from math import inf
+from math import hypot, inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,10 +37,16 @@ def segment(ink: Ink, options: SegmentOptions) -> Segments:
 
     A page without any gives empty arrays of the right dtypes.
     """
-    mask, lines = packed(ink.mask), packed(ink.lines)
-    combs = find_combs(mask, lines) if options.cells else []
+    mask, lines, page = packed(ink.mask), packed(ink.lines), _page_size(ink)
+    combs = find_combs(mask, lines, page[1]) if options.cells else []
     parts = find_components(mask, [_bars(comb, mask.shape) for comb in combs])
-    return _lattice(parts, find_fields(parts, lines, combs, options))
+    return _lattice(parts, find_fields(parts, lines, combs, page, options))
+
+
+def _page_size(ink: Ink) -> tuple[float, float]:
+    """Width and height of the page in pixels of the ink picture, which may be a part of it."""
+    scale = hypot(*ink.to_page[:, 0].tolist())
+    return ink.page_size[0] / scale, ink.page_size[1] / scale
 
 
 def _bars(comb: Comb, shape: tuple[int, int]) -> Hole:
@@ -94,20 +100,17 @@ def _pieces(parts: Components, contents: list[Content]) -> tuple[Pieces, NDArray
     members = np.concatenate([np.zeros(0, np.intp), *(content.members for content in contents)])
     height = np.repeat([content.height for content in contents], counts)
     large = np.maximum(parts.widths, parts.heights)[members] >= _SPECK * height
-    members, field, height = members[large], field[large], height[large]
-    seams = _seams_in_cells(parts, members, field, contents)
-    seams |= _seams_between_digits(parts, members, field, height, contents)
-    pieces = cut_apart(parts, members, seams)
-    own = np.zeros(len(parts.boxes), np.intp)
-    own[members] = field
-    field = own[pieces.component]
+    parts, field, height = parts.take(members[large]), field[large], height[large]
+    seams = _seams_in_cells(parts, field, contents)
+    seams |= _seams_between_digits(parts, field, height, contents)
+    pieces = cut_apart(parts, seams)
+    field = field[pieces.component]
     order = np.lexsort((pieces.boxes[:, 0], field))
     return pieces.take(order), field[order]
 
 
 def _seams_between_digits(
     parts: Components,
-    members: NDArray[np.intp],
     field: NDArray[np.intp],
     height: NDArray[np.float64],
     contents: list[Content],
@@ -115,26 +118,14 @@ def _seams_between_digits(
     """Where components may be several digits that touch, and are no straight strokes."""
     longest = np.array([inf if one.field.kind == "given" else CURSIVE for one in contents])
     in_cells = np.array([bool(content.field.cells) for content in contents], bool)
-    wide = may_touch(parts.widths[members], parts.heights[members], height, longest[field])
-    wide &= ~in_cells[field]
-    wide[wide] = ~leans(*_own_ink(parts, members[wide]))[1]
-    return find_seams(parts, members[wide], height[wide])
+    touch = may_touch(parts.widths, parts.heights, height, longest[field])
+    wide = np.flatnonzero(touch & ~in_cells[field])
+    some = parts.take(wide)
+    wide = wide[~leans(some.runs, some.boxes)[1]]
+    return find_seams(parts, wide, height[wide])
 
 
-def _own_ink(
-    parts: Components, members: NDArray[np.intp]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """The runs of some components, each numbered by its place among them, and their boxes."""
-    place = np.full(len(parts.boxes), -1, np.int32)
-    place[members] = np.arange(len(members))
-    own = place[parts.runs[3]]
-    runs = np.stack([*parts.runs[:3], own]).compress(own >= 0, axis=1)
-    return runs, parts.boxes[members]
-
-
-def _seams_in_cells(
-    parts: Components, members: NDArray[np.intp], field: NDArray[np.intp], contents: list[Content]
-) -> Seams:
+def _seams_in_cells(parts: Components, field: NDArray[np.intp], contents: list[Content]) -> Seams:
     """Straight seams between cells, through components that reach well into several."""
     seams = {}
     for number, content in enumerate(contents):
@@ -143,13 +134,13 @@ def _seams_in_cells(
             continue
         least = 0.25 * min(cell[2] - cell[0] for cell in cells)
         edges = np.array([(a[2] + b[0]) // 2 for a, b in pairwise(cells)])
-        own = members[field == number]
-        for member, (left, top, right, bottom) in zip(
+        own = np.flatnonzero(field == number)
+        for part, (left, top, right, bottom) in zip(
             own.tolist(), parts.boxes[own].tolist(), strict=True
         ):
             columns = edges[(left + least < edges) & (edges < right - least)] - left
             if len(columns):
-                seams[member] = np.repeat(columns[:, None], bottom - top, axis=1)
+                seams[part] = np.repeat(columns[:, None], bottom - top, axis=1)
     return seams
 
 

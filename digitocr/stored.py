@@ -13,10 +13,13 @@ from digitocr.types import Box, Digit, Document, ModelId, Number, PageReading, R
 
 __all__ = ["packed", "unpacked"]
 
+_LEVEL = 1  # of compression: an eighth larger than by default, in less than half the time
+
 
 def packed(document: Document) -> bytes:
     """The document without its file's name: JSON, compressed."""
-    return zlib.compress(json.dumps(document, default=_entries, separators=(",", ":")).encode())
+    said = json.dumps(document, default=_entries, separators=(",", ":"))
+    return zlib.compress(said.encode(), _LEVEL)
 
 
 def _entries(one: Document | PageReading | Number | Digit | ReadError | ModelId) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def _cut(picture: NDArray[np.uint8], height: float) -> Pieces:
     parts = find_components(packed(np.pad(picture, ((20, 0), (10, 0)))))
     figure = np.array([height])
     wide = np.flatnonzero(may_touch(parts.widths, parts.heights, figure))
-    return cut_apart(parts, np.array([0]), find_seams(parts, wide, figure[wide]))
+    return cut_apart(parts, find_seams(parts, wide, figure[wide]))
 
 
 def _candidates(boxes: list[Box], component: list[int]) -> list[list[int]]:

@@ -38,7 +38,7 @@ def _digits(text: str) -> NDArray[np.uint8]:
 
 
 def _combs(mask: NDArray[np.uint8], lines: NDArray[np.uint8]) -> list[Comb]:
-    return find_combs(packed(mask), packed(lines))
+    return find_combs(packed(mask), packed(lines), len(mask))
 
 
 def _count(mask: NDArray[np.uint8], lines: NDArray[np.uint8]) -> list[int]:
@@ -97,6 +97,6 @@ def test_a_blank_page_has_no_combs() -> None:
 def test_the_pictures_are_not_written_to() -> None:
     mask, lines = packed(_bars(8)), packed(_rules(8))
     before = mask.rows.copy(), lines.rows.copy()
-    find_combs(mask, lines)
+    find_combs(mask, lines, 600)
     assert np.array_equal(mask.rows, before[0])
     assert np.array_equal(lines.rows, before[1])

@@ -28,6 +28,15 @@ def test_components_are_counted_with_their_boxes_and_areas() -> None:
     assert parts.heights.tolist() == [4, 2]
 
 
+def test_components_are_taken_with_their_runs() -> None:
+    mask = np.zeros((20, 30), np.uint8)
+    mask[2:6, 3:5] = mask[10:12, 20:28] = mask[15, 1] = 255
+    parts = find_components(packed(mask)).take(np.array([2, 0]))
+    assert parts.boxes.tolist() == [[1, 15, 2, 16], [3, 2, 5, 6]]
+    assert parts.areas.tolist() == [1, 8]
+    assert parts.runs.T.tolist() == [[row, 3, 5, 1] for row in range(2, 6)] + [[15, 1, 2, 0]]
+
+
 def test_an_empty_mask_has_no_components_but_the_right_types() -> None:
     parts = find_components(packed(np.zeros((9, 7), np.uint8)))
     assert parts.boxes.shape == (0, 4)

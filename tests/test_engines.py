@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from digitocr.engines.local import Workers, outcome, usable_cores
+from digitocr.engines.worker import head_start
 from digitocr.errors import SetupError, TimedOut, WorkerCrashed
 
 
@@ -70,6 +71,38 @@ def test_a_worker_that_dies_idle_is_replaced() -> None:
         os.kill(first, signal.SIGKILL)
         time.sleep(0.2)
         assert outcome(lone.submit(os.getpid)) != first
+
+
+def children() -> set[int]:
+    """The processes of this one."""
+    listed = Path("/proc/self/task").glob("*/children")
+    return {int(child) for thread in listed for child in thread.read_text().split()}
+
+
+with_proc = pytest.mark.skipif(
+    not Path("/proc/self/task").is_dir(), reason="children are found in /proc"
+)
+
+
+@with_proc
+def test_a_worker_that_was_begun_ahead_is_the_first() -> None:
+    before = children()
+    with head_start():
+        begun = children() - before
+        with Workers(1, megabytes=1500) as lone:
+            first = outcome(lone.submit(os.getpid))
+            os.kill(first, signal.SIGKILL)
+            time.sleep(0.2)
+            assert outcome(lone.submit(os.getpid)) not in begun
+    assert begun == {first}
+
+
+@with_proc
+def test_a_worker_that_was_begun_in_vain_is_ended() -> None:
+    before = children()
+    with head_start():
+        assert children() - before
+    assert not children() - before
 
 
 def test_a_row_of_crashes_costs_nothing_but_the_tasks_that_crash(workers: Workers) -> None:

@@ -47,7 +47,7 @@ def test_a_turned_row_of_cells_is_found_and_its_digits_are_left_whole(degrees: f
     digits = _turned(_digits(), degrees)
     page = digits | _turned(_comb(), degrees)
     mask, lines = _erased(page, np.zeros_like(page))
-    assert [len(row) for row in rows_of_cells(enclosed(packed(lines)).boxes)] == [9]
+    assert [len(row) for row in rows_of_cells(enclosed(packed(lines), len(lines)).boxes)] == [9]
     assert np.count_nonzero(mask & digits) > 0.97 * np.count_nonzero(digits)
     _, stats = label_components(mask)
     assert (stats[1:, cv2.CC_STAT_HEIGHT] > 20).sum() == 9

@@ -258,6 +258,12 @@ def test_a_page_of_nothing_is_white_paper(tmp_path):
     assert (page.pixels == 255).all()
 
 
+@pytest.mark.parametrize("paint", ["0.5 g", "1 0 0 rg"])
+def test_a_drawn_page_is_grey_where_it_has_no_colour_at_all(paint, tmp_path):
+    speck = f"0.9 g 0 0 100 50 re f {paint} 70.1 40.1 0.3 0.3 re f"
+    assert read(pdf(content=speck), tmp_path).pixels.ndim == (2 if paint == "0.5 g" else 3)
+
+
 def test_a_huge_page_is_drawn_smaller(tmp_path):
     data = pdf(content="BT /F 900 Tf 9 9 Td (12) Tj ET", size=(14_400, 14_400))
     page = read(data, tmp_path, IngestOptions(render_megapixels=1))

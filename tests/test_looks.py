@@ -110,6 +110,24 @@ def test_the_glyphs_of_words_are_hardly_looked_at() -> None:
     assert 0 < looked_at.count < len(page.crops) / 3
 
 
+def test_words_that_end_like_digits_are_hardly_looked_at_either() -> None:
+    page = written(np.random.default_rng(2), ["aaaaaaaaaaaaaaaaaaa9"] * 5, clear=1.0)
+    looked_at = Shown()
+    probabilities_of([page], looked_at)
+    assert 0 < looked_at.count < len(page.crops) / 3
+
+
+def test_words_far_beside_a_number_are_hardly_looked_at() -> None:
+    page = written(
+        np.random.default_rng(2), ["aaaaaaaaaaaaaaaaaaa" + " " * 9 + "999"] * 5, clear=1.0
+    )
+    looked_at = Shown()
+    few = probabilities_of([page], looked_at)
+    assert looked_at.count < len(page.crops) / 2
+    numbers = assemble("a", page, few[0], Bars()).numbers
+    assert {len(number.value) for number in numbers} == {3}
+
+
 @pytest.mark.parametrize("kind", ["box", "given", "cells"])
 def test_in_a_field_everything_is_looked_at(kind: str) -> None:
     page = written(np.random.default_rng(3), ["aaaaaaaaaaaa"], kind)

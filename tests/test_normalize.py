@@ -262,6 +262,15 @@ def test_a_ruled_line_beside_the_digit_is_not_in_its_picture() -> None:
     assert difference(normalize(ink, segments)[0], normalize(ruled, segments)[0]) < 0.05
 
 
+def test_a_picture_is_the_same_whatever_others_are_made() -> None:
+    inks = [drawn(text, height) for text in "38" for height in (12, 40, 90)]
+    ink, segments = page_of(*(np.pad(one, ((0, 114 - len(one)), (0, 0))) for one in inks))
+    crops = normalize(ink, segments)
+    for at in range(len(crops)):
+        alone = np.arange(len(crops)) == at
+        assert np.array_equal(normalize(ink, segments, alone), crops[alone])
+
+
 def test_no_candidates_are_no_pictures() -> None:
     ink, segments = page_of(drawn("1"))
     none = replace(segments, span=segments.span[:0], boxes=segments.boxes[:0])

@@ -160,6 +160,27 @@ def test_touching_digits_have_a_candidate_each() -> None:
     assert (right & (found.cuts == 1)).any()
 
 
+def test_a_picture_cut_to_its_ink_has_the_fields_of_the_whole() -> None:
+    mask, lines = _page(), _comb(100, 300, 3)
+    for index, digit in enumerate("781"):
+        _write(mask, digit, 112 + 50 * index, 348)
+    _write(mask, "1997", 800, 348)
+    whole = segment(_ink(mask, lines), SegmentOptions())
+    top, bottom, left, right = 280, 380, 80, 1000
+    ink = Ink(
+        255 - mask[top:bottom, left:right],
+        mask[top:bottom, left:right],
+        lines[top:bottom, left:right],
+        np.array([[2.0, 0.0, 2.0 * left], [0.0, 2.0, 2.0 * top]]),
+        (2800, 2000),
+        rotation=0,
+        skew=0.0,
+    )
+    part = segment(ink, SegmentOptions())
+    assert [field.kind for field in part.fields] == ["cells", "free"]
+    assert np.array_equal(part.boxes + np.array([left, top] * 2), whole.boxes)
+
+
 def test_labels_hold_each_atom_within_its_box() -> None:
     mask = _page()
     _write(mask, "1025", 900, 100)

@@ -7,17 +7,14 @@ on its line: a label, no sentence.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from digitocr.assembling.lattice import Token, atom_boxes, least_height
-from digitocr.types import NOT_A_DIGIT
+from digitocr.assembling.lattice import Token
 
 __all__ = [
+    "FEWEST",
     "LABEL_WORDS",
     "NUMBER_GAP",
     "SURE",
-    "cannot_end",
-    "ends",
     "free_numbers",
     "only_strokes",
     "trimmed",
@@ -27,11 +24,10 @@ __all__ = [
 _WORD_GAP = 0.3  # of the figures' height: the space between words
 NUMBER_GAP = 1.1  # of the figures' height: a wider gap parts two numbers
 LABEL_WORDS = 3  # before a number on its line; more make a sentence
-_FEWEST = 2  # digits of a number
+FEWEST = 2  # digits of a number
 SURE = 0.7  # the probability of a digit that is hardly anything else
 _MOSTLY = 0.7  # of a number's digits on open paper are sure; what is less so is no number
 _LEAST_MEAN = 0.6  # the geometric mean of their probabilities, likewise
-_SURELY_NONE = 0.95  # so probable, other writing wins at a word's end, whatever it costs there
 _STROKES = "/-"  # may end an amount; other separators at an end are dirt
 
 
@@ -47,29 +43,6 @@ def free_numbers(tokens: list[Token], height: float) -> list[list[Token]]:
             numbers.append(trimmed(tokens[start:stop]))
         start = max(stop, start + 1)
     return numbers
-
-
-def ends(boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """bool (N,): which candidates of a line may be the last sign of a number on it.
-
-    Behind a number is a gap, so that what stands within a word is not its end; and a sign that
-    stands alone is none. boxes: int32 (N, 4), N at least 1. span: int32 (N, 2), of the line's
-    atoms, which begin with 0.
-    """
-    atoms = atom_boxes(boxes, span)
-    if len(atoms) < _FEWEST:
-        return np.zeros(len(boxes), bool)
-    last = np.ones(len(atoms), bool)
-    last[:-1] = atoms[1:, 0] - atoms[:-1, 2] >= NUMBER_GAP * least_height(boxes)
-    return np.asarray(last[span[:, 1] - 1])
-
-
-def cannot_end(mark: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> bool:
-    """Whether a line holds no number, as all that may end one on it is other writing.
-
-    mark: uint8 (n,), as of ``Segments``. probabilities: float32 (n, 11). Of its ``ends``.
-    """
-    return bool((mark == 0).all() and (probabilities[:, NOT_A_DIGIT] >= _SURELY_NONE).all())
 
 
 def only_strokes(run: list[Token]) -> str:
@@ -89,7 +62,7 @@ def _continues(tokens: list[Token], start: int, at: int, height: float) -> bool:
 def _credible(run: list[Token]) -> bool:
     """Whether a run on open paper is a number: a lone or doubtful sign is more likely not."""
     sure = np.array([token.confidence for token in run if token.kind == "digit"])
-    if len(sure) < _FEWEST:
+    if len(sure) < FEWEST:
         return False
     mean = float(np.exp(np.log(np.maximum(sure, 1e-6)).mean()))
     return float((sure >= SURE).mean()) >= _MOSTLY and mean >= _LEAST_MEAN

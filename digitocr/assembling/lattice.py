@@ -19,11 +19,9 @@ from digitocr.types import CLASSES, NOT_A_DIGIT, Box, Glyphs
 __all__ = [
     "Edges",
     "Token",
-    "atom_boxes",
     "best_path",
     "edges_of",
     "figure_height",
-    "least_height",
     "number_between",
     "row_of",
     "token",
@@ -110,18 +108,12 @@ def figure_height(boxes: NDArray[np.int32], probabilities: NDArray[np.float32]) 
     return float(np.median(heights[likely if likely.any() else tall]))
 
 
-def least_height(boxes: NDArray[np.int32]) -> float:
-    """The least that ``figure_height`` can be, whatever the probabilities."""
-    heights = boxes[:, 3] - boxes[:, 1]
-    return float(heights[_tall(heights)].min())
-
-
 def _tall(heights: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Which are the heights of no dots or dashes."""
     return np.asarray(2 * heights >= np.sort(heights)[int(0.6 * len(heights))])
 
 
-def atom_boxes(boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArray[np.int32]:
+def _atom_boxes(boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArray[np.int32]:
     """int32 (A, 4): the boxes of a field's atoms, from those of its candidates."""
     single = span[:, 1] - span[:, 0] == 1
     return np.asarray(boxes[single][np.argsort(span[single, 0])])
@@ -226,7 +218,7 @@ def _word_gaps(
     boxes: NDArray[np.int32], span: NDArray[np.int32], height: float
 ) -> NDArray[np.bool_]:
     """bool (A + 1,): before which atoms there is the gap between two words."""
-    atoms = atom_boxes(boxes, span)
+    atoms = _atom_boxes(boxes, span)
     reached = np.maximum.accumulate(atoms[:, 2])
     apart = np.ones(len(atoms) + 1, bool)
     apart[1:-1] = atoms[1:, 0] - reached[:-1] > _WORD_GAP * height

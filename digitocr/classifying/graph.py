@@ -25,12 +25,13 @@ _COUNTER = ".num_batches_tracked"  # what a norm keeps for training alone
 
 
 def network_graph(
-    layers: Sequence[str], outputs: int, tensors: Tensors, temperature: float, batch: int
+    layers: Sequence[str], outputs: int, tensors: Tensors, temperature: float, batch: int | str
 ) -> bytes:
     """The network as an ONNX model, from pictures to probabilities.
 
     layers, outputs: as ``network.build`` takes them. tensors: the weights, by the names
-    they have there. temperature: by which scores are divided before the softmax.
+    they have there. temperature: by which scores are divided before the softmax. batch: how
+    many pictures there are, or a name where that may be any number.
 
     It takes ``pictures``, uint8 (batch, 1, 28, 28), 255 is ink, and gives ``shares``,
     float32 (batch, outputs); each row sums to 1.

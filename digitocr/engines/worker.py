@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import importlib
 import mmap
 import os
@@ -13,26 +14,28 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
 
 from digitocr.errors import TimedOut, WorkerCrashed
 
-__all__ = ["Process", "serve"]
+__all__ = ["Process", "head_start", "serve"]
 
 # Nothing of the caller's main module is run again in the worker, as multiprocessing does,
 # so that a script without a main guard does not start itself over and over.
 _BOOT = """
-import sys
+import gc, sys
+gc.disable()
 from multiprocessing.connection import Connection
 link = Connection(int(sys.argv[1]))
 sys.path[:] = link.recv()
 from digitocr.engines.worker import serve
 serve(link)
 """
-_TASKS = ("digitocr.prepare", "digitocr.annotate")  # the modules of what workers are asked to do
+# The modules of what workers are asked to do, and of what they load there when it is needed.
+_TASKS = ("digitocr.prepare", "digitocr.annotate", "digitocr.formats.pdf")
 NOTHING = pickle.dumps((int, ()))  # to be called first
 _PR_SET_PDEATHSIG = 1  # of Linux' prctl: the signal that follows the end of the owner
 _LEAST_ROOM = 64  # megabytes left for the work itself
@@ -58,19 +61,8 @@ class Process:
             "under [limits] in the pipeline file, or free some memory"
         )
         self._first = first
-        self._link, theirs = Pipe()
-        self._child: subprocess.Popen[bytes] | None = None
-        command = [sys.executable, "-I", f"-Xutf8={sys.flags.utf8_mode}", "-c", _BOOT]
-        with theirs, contextlib.suppress(OSError):  # no room for a process: it is not ready
-            self._child = subprocess.Popen(
-                [*command, str(theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,  # decoders chatter; their findings come as errors
-                pass_fds=[theirs.fileno()],
-                env=_MALLOC | os.environ | _THREADS,
-            )
-            self._link.send(sys.path)
+        self._link, self._child = _next()
+        with contextlib.suppress(OSError):  # where it ended, it is not ready
             self._link.send(megabytes)
 
     @property
@@ -115,13 +107,69 @@ class Process:
             self._child.wait()
 
 
+_Begun = tuple[Connection, "subprocess.Popen[bytes] | None"]
+_ahead: list[_Begun] = []  # begun before anyone asked for it: one, or none
+
+
+@contextlib.contextmanager
+def head_start() -> Iterator[None]:
+    """Begin a process at once; the first ``Process`` that is asked for in the block will be it.
+
+    It loads what it works with while its owner does the same.
+    """
+    _ahead.append(_begun())
+    try:
+        yield
+    finally:
+        for link, child in _ahead:
+            link.close()
+            if child is not None:
+                child.kill()
+                child.wait()
+        _ahead.clear()
+
+
+def _next() -> _Begun:
+    """The process that was begun ahead, else a new one."""
+    with contextlib.suppress(IndexError):
+        return _ahead.pop()
+    return _begun()
+
+
+def _begun() -> _Begun:
+    """A process that loads what it works with, and the way to speak to it; None where there is
+    no room for one."""
+    link, theirs = Pipe()
+    command = [sys.executable, "-I", f"-Xutf8={sys.flags.utf8_mode}", "-c", _BOOT]
+    with theirs, contextlib.suppress(OSError):
+        child = subprocess.Popen(
+            [*command, str(theirs.fileno())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,  # decoders chatter; their findings come as errors
+            pass_fds=[theirs.fileno()],
+            env=_MALLOC | os.environ | _THREADS,
+        )
+        with contextlib.suppress(OSError):  # it ended already
+            link.send(sys.path)
+        return link, child
+    return link, None
+
+
 class _RemoteTraceback(Exception):
     """Shows where in the worker an exception came from."""
 
 
 def serve(link: Connection) -> None:
     """Be a worker: run the tasks that come until the owner is gone."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the owner ends it
+        signal.signal(number, signal.SIG_IGN)
+    _die_with_owner()
+    for module in _TASKS:  # now, for later the limit may not let them in
+        importlib.import_module(module)
     _begin(link.recv(), link.recv_bytes())
+    gc.freeze()  # what is loaded is never garbage, and need not be looked through for any
+    gc.enable()
     link.send(True)
     with contextlib.suppress(EOFError, OSError):
         while True:
@@ -129,15 +177,10 @@ def serve(link: Connection) -> None:
 
 
 def _begin(megabytes: int, first: bytes) -> None:
-    """Make this process deaf to the owner's signals, ready and bounded.
+    """Make this process ready and bounded.
 
     Raises OSError where the limit leaves no room to work.
     """
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the owner ends it
-        signal.signal(number, signal.SIG_IGN)
-    _die_with_owner()
-    for module in _TASKS:  # now, for later the limit may not let them in
-        importlib.import_module(module)
     function, arguments = pickle.loads(first)
     function(*arguments)
     import cv2

@@ -6,6 +6,8 @@ resamples it. Every other page is drawn, and so is any page that leaves a doubt.
 
 from __future__ import annotations
 
+import ctypes
+import math
 import re
 import threading
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from digitocr.errors import DamagedFile, DocumentError, EmptyFile, EncryptedFile, TooLarge
 from digitocr.formats.modes import grey_if_grey
 from digitocr.formats.pdf_layout import only_picture, turn, turns
-from digitocr.formats.pdf_streams import check_fax, check_streams, strict_pixels
+from digitocr.formats.pdf_streams import check_streams, checked_fax, strict_pixels
 from digitocr.formats.poppler import Poppler
 from digitocr.formats.resolution import credible_dpi, drawing_scale, square_pixels
 from digitocr.recipe import IngestOptions
@@ -166,9 +168,7 @@ class Pdf:
             return self._drawn_by_poppler(index)
         width, height = page.get_size()
         scale = drawing_scale(width, height, self._options)
-        # A hair less, for pypdfium2 rounds 3300.0004 pixels up.
-        bitmap = page.render(scale=scale * (1 - 1e-6), rev_byteorder=True)
-        pixels = grey_if_grey(np.array(bitmap.to_numpy()[:, :, :3]))
+        pixels = grey_if_grey(_drawn(page, scale))
         return pixels, credible_dpi(scale * _POINTS, max(pixels.shape[:2]))
 
     def _drawn_by_poppler(self, index: int, strict: bool = False) -> Picture:
@@ -192,12 +192,28 @@ def _open(data: bytes) -> pypdfium2.PdfDocument:
         raise
 
 
+def _drawn(page: pypdfium2.PdfPage, scale: float) -> Pixels:
+    """A page on white paper, uint8 (H, W, 3) RGB. scale: pixels per point."""
+    scale *= 1 - 1e-6  # a hair less, so that 3300.0004 pixels are not rounded up
+    width, height = (math.ceil(points * scale) for points in page.get_size())
+    pixels = np.full((height, width, 3), 255, np.uint8)  # pdfium takes longer to paint it white
+    memory = pixels.ctypes.data_as(ctypes.c_void_p)
+    bitmap = pdfium.FPDFBitmap_CreateEx(width, height, pdfium.FPDFBitmap_BGR, memory, 3 * width)
+    place = (bitmap, page, 0, 0, width, height, 0)
+    flags = pdfium.FPDF_ANNOT | pdfium.FPDF_REVERSE_BYTE_ORDER
+    pdfium.FPDF_RenderPageBitmap(*place, flags)
+    if page.formenv:
+        pdfium.FPDF_FFLDraw(page.formenv, *place, flags)
+    pdfium.FPDFBitmap_Destroy(bitmap)
+    return pixels
+
+
 def _fax_pixels(image: pypdfium2.PdfImage) -> Pixels | None:
     """The pixels of fax data, checked. Raises DamagedFile."""
-    pixels = _from_bitmap(image.get_bitmap())
-    if pixels is not None and pixels.ndim == 2:
-        check_fax(image, pixels)
-    return pixels
+    bitmap = image.get_bitmap()
+    if bitmap.format != pdfium.FPDFBitmap_Gray:
+        return _from_bitmap(bitmap)
+    return checked_fax(image, bitmap.to_numpy().reshape(bitmap.height, bitmap.width))
 
 
 def _from_bitmap(bitmap: pypdfium2.PdfBitmap) -> Pixels | None:

@@ -20,10 +20,11 @@ from PIL import TiffImagePlugin
 
 from digitocr.errors import DamagedFile
 from digitocr.formats.complaints import caught_stderr, tells_of_damage
+from digitocr.formats.modes import to_uint8
 from digitocr.formats.picture import decode_picture
 from digitocr.recipe import IngestOptions
 
-__all__ = ["check_fax", "check_streams", "strict_pixels"]
+__all__ = ["check_streams", "checked_fax", "strict_pixels"]
 
 Pixels = NDArray[np.uint8]
 
@@ -51,8 +52,8 @@ def strict_pixels(image: pypdfium2.PdfImage, options: IngestOptions) -> Pixels |
     return pixels if pixels.shape[1::-1] == image.get_px_size() else None
 
 
-def check_fax(image: pypdfium2.PdfImage, pixels: Pixels) -> None:
-    """Compare pdfium's decoding of CCITT group 4 data with libtiff's.
+def checked_fax(image: pypdfium2.PdfImage, pixels: Pixels) -> Pixels:
+    """A copy of what pdfium made of CCITT group 4 data, compared with what libtiff makes of it.
 
     Data are damaged where libtiff follows them for some rows with ink to the same pixels, and
     then finds a bad code or an end; pdfium carries on with something. Whatever libtiff does
@@ -65,16 +66,17 @@ def check_fax(image: pypdfium2.PdfImage, pixels: Pixels) -> None:
         try:
             picture.load()
         except OSError:
-            return
-    theirs = np.frombuffer(picture.tobytes("raw", "L"), np.uint8).reshape(height, width)
-    differs = cv2.bitwise_xor(theirs, pixels)  # all 0, or all 255 where theirs is the negative
-    whole = cv2.countNonZero(differs) in (0, differs.size)
+            return pixels.copy()
+    theirs = to_uint8(picture)
+    if theirs[0, 0] != pixels[0, 0]:  # the data may mean the negative
+        theirs = ~theirs
+    whole = cv2.norm(theirs, pixels, cv2.NORM_INF) == 0
     if whole and not tells_of_damage(complaints()):
-        return
-    wrong = (differs != differs[0, 0]).any(axis=1)
-    alike = height if whole else int(wrong.argmax())
+        return theirs
+    alike = height if whole else int((theirs != pixels).any(axis=1).argmax())
     if np.count_nonzero(np.ptp(pixels[:alike], axis=1)) >= _ROWS_TO_TELL:
         raise DamagedFile(_DAMAGED)
+    return pixels.copy()
 
 
 def check_streams(data: bytes) -> None:

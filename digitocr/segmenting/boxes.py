@@ -47,8 +47,8 @@ class Regions:
         return found
 
 
-def enclosed(lines: Bits) -> Regions:
-    """Find the boxes in a map of ruled lines.
+def enclosed(lines: Bits, page_height: float) -> Regions:
+    """Find the boxes in a map of the ruled lines of a page.
 
     Works at half scale, where a line keeps every square of four pixels it touches, and once
     for all rows in which the same lines run: most rows of a page are as the one above.
@@ -62,7 +62,8 @@ def enclosed(lines: Bits) -> Regions:
     areas = np.bincount(region, (runs[2] - runs[1]) * high[runs[0]], count - 1).astype(np.int32)
     boxes = boxes_of(np.concatenate([runs, region[None]]), count - 1)
     boxes[:, 1::2] = np.append(0, np.cumsum(high))[boxes[:, 1::2]]
-    return Regions(labels, row, 2 * _usable(boxes, areas, (len(row), paper.shape[1])))
+    usable = _usable(boxes, areas, (len(row), paper.shape[1]), _MOST_HEIGHT * page_height / 2)
+    return Regions(labels, row, 2 * usable)
 
 
 def _squares_of_paper(lines: Bits) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
@@ -72,9 +73,10 @@ def _squares_of_paper(lines: Bits) -> tuple[NDArray[np.uint8], NDArray[np.intp]]
     both rounded up.
     """
     # The lightest of each square and of the pixels around it: gaps of two pixels close.
-    down = lines.shape[0] % 2
-    pairs = np.pad(lines.rows, ((1, 1 + down), (0, 0))).reshape(-1, 2, lines.rows.shape[1])
-    pair = pairs[:, 0] | pairs[:, 1]
+    height, width = lines.rows.shape
+    rows = np.zeros((2 * -(-height // 2) + 2, width), np.uint8)
+    rows[1 : height + 1] = lines.rows
+    pair = rows[0::2] | rows[1::2]
     band = pair[:-1] | pair[1:]
     new = np.append(True, (band[1:] != band[:-1]).any(axis=1))
     some = np.unpackbits(band[new], axis=1, count=lines.shape[1])
@@ -83,17 +85,13 @@ def _squares_of_paper(lines: Bits) -> tuple[NDArray[np.uint8], NDArray[np.intp]]
 
 
 def _usable(
-    boxes: NDArray[np.int32], areas: NDArray[np.int32], shape: tuple[int, int]
+    boxes: NDArray[np.int32], areas: NDArray[np.int32], shape: tuple[int, int], highest: float
 ) -> NDArray[np.int32]:
     """int32 (B, 4): the boxes of those regions that a number may be written in."""
     left, top, right, bottom = boxes.T
     width, height = right - left, bottom - top
     inside = (left > 0) & (top > 0) & (right < shape[1]) & (bottom < shape[0])
-    fits = (
-        (width >= _LEAST_WIDTH / 2)
-        & (height >= _LEAST_HEIGHT / 2)
-        & (height <= _MOST_HEIGHT * shape[0])
-    )
+    fits = (width >= _LEAST_WIDTH / 2) & (height >= _LEAST_HEIGHT / 2) & (height <= highest)
     full = areas >= _LEAST_FILL * width * height
     return np.asarray(boxes[inside & fits & full], np.int32)
 

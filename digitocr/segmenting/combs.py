@@ -50,11 +50,12 @@ class Comb:
     bars: NDArray[np.int32]
 
 
-def find_combs(mask: Bits, lines: Bits) -> list[Comb]:
+def find_combs(mask: Bits, lines: Bits, page_height: float) -> list[Comb]:
     """The combs of a page. mask, lines: its ink and its ruled lines."""
     ink = Bits(mask.rows | lines.rows, mask.shape)
-    seeds = _bars(ink)
-    rows = [_best_row(seeds, level) for level in _on_one_level(seeds)]
+    seeds = _bars(ink, _MOST_BAR * page_height)
+    middle = (seeds[:, 0] + seeds[:, 2]) / 2
+    rows = [_best_row(seeds, middle, level) for level in _on_one_level(seeds, lines)]
     combs: list[Comb] = []
     taken = np.zeros(len(seeds), bool)
     for row in sorted(rows, key=len, reverse=True):
@@ -66,7 +67,7 @@ def find_combs(mask: Bits, lines: Bits) -> list[Comb]:
     return combs
 
 
-def _bars(ink: Bits) -> NDArray[np.int32]:
+def _bars(ink: Bits, highest: float) -> NDArray[np.int32]:
     """int32 (N, 4): boxes of thin upright strokes, from left to right."""
     runs = _upright(ink.rows)
     part, count = linked(runs)
@@ -74,7 +75,7 @@ def _bars(ink: Bits) -> NDArray[np.int32]:
     boxes = boxes_of(np.concatenate([runs, part[None].astype(np.int32)]), count)[:, [1, 0, 3, 2]]
     left, top, right, bottom = boxes.T
     height = bottom - top
-    boxes = boxes[(right - left <= _THIN * height) & (height <= _MOST_BAR * ink.shape[0])]
+    boxes = boxes[(right - left <= _THIN * height) & (height <= highest)]
     ordered: NDArray[np.int32] = boxes[np.argsort(boxes[:, 0] + boxes[:, 2], kind="stable")]
     return ordered
 
@@ -110,13 +111,15 @@ def _over_rows(join: np.ufunc, rows: NDArray[np.uint8], count: int) -> NDArray[n
     return rows
 
 
-def _on_one_level(seeds: NDArray[np.int32]) -> list[NDArray[np.intp]]:
+def _on_one_level(seeds: NDArray[np.int32], lines: Bits) -> list[NDArray[np.intp]]:
     """For each bar that a comb may begin with, all that stand about level from it on.
 
-    They are enough to make a comb, and one of them stands where the next bar may.
+    They are enough to make a comb, one of them stands where the next bar may, and there are
+    rules at their height.
     """
     found: list[NDArray[np.intp]] = []
     begins = _have_next(seeds)
+    begins = begins[_may_be_ruled(seeds[begins], lines)]
     for start in range(0, len(begins), _BLOCK):
         some = begins[start : start + _BLOCK, None]
         level = _are_level(seeds[some], seeds) & (np.arange(len(seeds)) >= some)
@@ -134,6 +137,18 @@ def _have_next(seeds: NDArray[np.int32]) -> NDArray[np.intp]:
     return np.unique(one[_are_level(seeds[one], seeds[other])])
 
 
+def _may_be_ruled(seeds: NDArray[np.int32], lines: Bits) -> NDArray[np.bool_]:
+    """Which bars have a rule anywhere about at the height of their tops or their feet."""
+    _, top, _, bottom = seeds.T
+    ruled = np.append(0, np.cumsum(lines.rows.any(axis=1)))
+    # As far as the tops of a comb may lie from that of its first bar, and rules from them.
+    reach = ((_LEVEL + (1 + 2 * _LEVEL) / _TOUCH) * (bottom - top)).astype(np.int32) + 3
+    first, last = (
+        np.clip(np.stack([top, bottom]) + away, 0, lines.shape[0]) for away in (-reach, reach)
+    )
+    return np.asarray((ruled[last] > ruled[first]).any(axis=0))
+
+
 def _are_level(seeds: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Whether others' tops and feet are about where those of bars, int32 (..., 4), are."""
     most = (_LEVEL * (seeds[..., 3] - seeds[..., 1])).astype(np.int32)
@@ -141,14 +156,18 @@ def _are_level(seeds: NDArray[np.int32], others: NDArray[np.int32]) -> NDArray[n
     return np.asarray(level & (abs(others[..., 3] - seeds[..., 3]) <= most))
 
 
-def _best_row(seeds: NDArray[np.int32], level: NDArray[np.intp]) -> NDArray[np.intp]:
-    """The most bars that stand at one pitch, of those that stand on one level with the first."""
+def _best_row(
+    seeds: NDArray[np.int32], middle: NDArray[np.float64], level: NDArray[np.intp]
+) -> NDArray[np.intp]:
+    """The most bars that stand at one pitch, of those that stand on one level with the first.
+
+    middle: float64 (N,), the column of each bar's middle.
+    """
     _, top, _, bottom = seeds[level[0]].tolist()
-    middle = ((seeds[:, 0] + seeds[:, 2])[level] / 2).tolist()
-    height = bottom - top
-    least, most = (middle[0] + share * height for share in (_NARROWEST, _WIDEST))
-    pitches = [x - middle[0] for x in middle[1 : bisect_right(middle, most)] if x >= least]
-    best = max((_on_pitch(middle, pitch) for pitch in pitches), key=len, default=[])
+    x = middle[level].tolist()
+    least, most = (x[0] + share * (bottom - top) for share in (_NARROWEST, _WIDEST))
+    pitches = [other - x[0] for other in x[bisect_left(x, least) : bisect_right(x, most)]]
+    best = max((_on_pitch(x, pitch) for pitch in pitches), key=len, default=[])
     # Between the bars stand ones at most, not a crowd of strokes as in a barcode.
     crowd = best and best[-1] - best[0] + 1 > _MOST_STROKES * len(best)
     return level[[] if crowd else best]

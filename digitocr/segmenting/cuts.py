@@ -36,7 +36,7 @@ _MOST_INK = 0.62  # of the figures' height: the ink that a seam may cross
 _BLOCK = 1 << 19  # pixels of components that are looked at at once
 
 
-# Of a component's pixels, the price of paper in loops, of ink, and of other paper.
+# In pixels of ink, what it costs to go through paper in loops, ink, and paper outside.
 _OUTSIDE = 2
 _PRICES = np.zeros(256)
 _PRICES[:2] = _LOOP, 1.0
@@ -102,6 +102,7 @@ class _Row:
 def _side_by_side(
     parts: Components, members: NDArray[np.intp], figure: NDArray[np.float64]
 ) -> _Row:
+    """Some components, the highest first, in one picture. members, figure: as of ``find_seams``."""
     widths, heights = parts.widths[members], parts.heights[members]
     ends = np.cumsum(widths + 1, dtype=np.int32)
     first = ends - widths
@@ -190,7 +191,7 @@ def _seams(row: _Row) -> Seams:
     most = int(reach.max())
     steps = np.arange(-most, most + 1)
     window = np.clip(waist[:, None] + steps, 0, width[:, None] - 1)  # sides are repeated
-    price = _prices(row.ink)[1 : 1 + heights[0], row.first[place][:, None] + window]
+    price = _prices(row, row.first[place][:, None] + window)
     astray = _ASTRAY * abs(steps) / figure[:, None]
     astray[abs(steps) > reach[:, None]] = np.inf
     at = _cheapest(price, astray, heights)
@@ -254,8 +255,9 @@ def _ways_up(
     return path
 
 
-def _prices(ink: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """What it costs to go through each pixel, in pixels of ink: more than nothing in loops, too."""
-    outside = ink.copy()
+def _prices(row: _Row, columns: NDArray[np.intp]) -> NDArray[np.float64]:
+    """float64 (h, K, W): what it costs to go through the pixels of some columns, intp (K, W)."""
+    outside = row.ink.copy()
     cv2.floodFill(outside, None, (0, 0), _OUTSIDE)
-    return np.asarray(cv2.LUT(outside, _PRICES), np.float64)
+    pixels = outside[1:-1].take(columns.ravel(), axis=1)
+    return np.asarray(cv2.LUT(pixels, _PRICES), np.float64).reshape(-1, *columns.shape)

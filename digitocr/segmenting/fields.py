@@ -46,17 +46,21 @@ class Content:
 
 
 def find_fields(
-    parts: Components, lines: Bits, combs: list[Comb], options: SegmentOptions
+    parts: Components,
+    lines: Bits,
+    combs: list[Comb],
+    page: tuple[float, float],
+    options: SegmentOptions,
 ) -> list[Content]:
     """All fields of a page with their components, in reading order.
 
-    lines: where ruled lines run. A component belongs to one field at
+    lines: where ruled lines run. page: its width and height. A component belongs to one field at
     most; what is prose or too large or too small to be read belongs to none.
     """
     if options.whole:
         return [_whole_content(parts)]
-    regions = enclosed(lines)
-    loose = _loose(parts)
+    regions = enclosed(lines, page[1])
+    loose = _loose(parts, *page)
     contents: list[Content] = []
     rows = rows_of_cells(regions.boxes) if options.cells else []
     rows = _longest([*rows, *(list(comb.cells) for comb in combs)])
@@ -127,10 +131,9 @@ class _Loose:
         self.free[members] = False
 
 
-def _loose(parts: Components) -> _Loose:
+def _loose(parts: Components, page_width: float, page_height: float) -> _Loose:
     """What is neither a remnant of a rule nor a bar nor larger than any number."""
     width, height = parts.widths, parts.heights
-    page_height, page_width = parts.shape
     rule = (width > 8 * height) | (height > 16 * width)
     solid = (parts.areas > 0.8 * width * height) & (np.minimum(width, height) > 0.03 * page_height)
     huge = (height > _MOST_FIGURE * page_height) | (width > 0.5 * page_width)
@@ -190,12 +193,12 @@ def _with_open_cells(loose: _Loose, row: list[Box], lines: Bits) -> tuple[list[B
     return cells, doubt
 
 
-def _next_cell(cells: list[Box], pitch: float, after: bool, page_width: int) -> Box:
+def _next_cell(cells: list[Box], pitch: float, after: bool, picture_width: int) -> Box:
     """The place beside the first or the last cell, a little wider than a cell."""
     reach = round(_OPEN_CELL * pitch)
     left, top, right, bottom = cells[-1 if after else 0]
     if after:
-        return right, top, min(page_width, right + reach), bottom
+        return right, top, min(picture_width, right + reach), bottom
     return max(0, left - reach), top, left, bottom
 
 
@@ -259,13 +262,13 @@ def _whole_content(parts: Components) -> Content:
 
     What is left at its rim of rules, and of the lines above and below, is not of it.
     """
-    page_height, page_width = parts.shape
-    whole = Field("given", (0, 0, page_width, page_height))
+    picture_height, picture_width = parts.shape
+    whole = Field("given", (0, 0, picture_width, picture_height))
     long = parts.widths >= _RULE * parts.heights  # a dash may end an amount
     if long.all():
-        return Content(whole, np.zeros(0, np.intp), float(page_height))
+        return Content(whole, np.zeros(0, np.intp), float(picture_height))
     height = _figure_height(parts.heights[~long])
-    rim = (parts.boxes[:, 1] <= 1) | (parts.boxes[:, 3] >= page_height - 1)
+    rim = (parts.boxes[:, 1] <= 1) | (parts.boxes[:, 3] >= picture_height - 1)
     low = parts.heights < _LEAST_AT_RIM * height
     return Content(whole, np.flatnonzero(~(rim & (low | long))), height)
 

@@ -40,27 +40,24 @@ class Pieces:
         return Pieces(self.component[order], self.boxes[order], self.whole[order], runs)
 
 
-def cut_apart(parts: Components, members: NDArray[np.intp], seams: Seams) -> Pieces:
-    """The pieces of some components, of each from left to right.
+def cut_apart(parts: Components, seams: Seams) -> Pieces:
+    """The pieces of components, of each from left to right.
 
-    members: intp (M,), the components' indices. seams: of those that are cut, each by its
-    index, with columns that count from its left edge.
+    seams: of those that are cut, each by its index, with columns that count from its left edge.
     """
-    place = np.full(len(parts.boxes), -1, np.int32)
-    place[members] = np.arange(len(members))
-    runs = parts.runs.compress(place[parts.runs[3]] >= 0, axis=1)
-    cut = np.isin(members, list(seams))
-    through = cut[place[runs[3]]]
-    pixels = _by_pixels(runs.compress(through, axis=1))
-    runs = np.concatenate([runs.compress(~through, axis=1), pixels], axis=1)
+    cut = np.zeros(len(parts.boxes), bool)
+    cut[list(seams)] = True
+    through = cut[parts.runs[3]]
+    pixels = _by_pixels(parts.runs.compress(through, axis=1))
+    runs = np.concatenate([parts.runs.compress(~through, axis=1), pixels], axis=1)
     beyond = np.zeros(runs.shape[1], np.int32)  # how many seams are left of it
     beyond[-pixels.shape[1] or len(beyond) :] = _seams_passed(parts, pixels, seams)
     sides = beyond.max(initial=0) + np.int32(1)
-    key = place[runs[3]] * sides + beyond
-    there = np.bincount(key, minlength=sides * len(members)) > 0
-    runs = np.stack([*runs[:3], (np.cumsum(there, dtype=np.int32) - 1)[key]])
-    member = np.flatnonzero(there) // sides
-    return Pieces(members[member], boxes_of(runs, len(member)), ~cut[member], runs)
+    key = runs[3] * sides + beyond
+    there = np.bincount(key, minlength=sides * len(cut)) > 0
+    runs[3] = (np.cumsum(there, dtype=np.int32) - 1)[key]
+    part = np.flatnonzero(there) // sides
+    return Pieces(part, boxes_of(runs, len(part)), ~cut[part], runs)
 
 
 def _by_pixels(runs: NDArray[np.int32]) -> NDArray[np.int32]:
