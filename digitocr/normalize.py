@@ -107,7 +107,7 @@ def _alike(boxes: NDArray[np.int32]) -> Iterator[NDArray[np.intp]]:
 
 
 def _own_ink(
-    ink: Ink, labels: NDArray[np.int32], boxes: NDArray[np.int32], spans: NDArray[np.int32]
+    ink: Ink, labels: NDArray[np.integer], boxes: NDArray[np.int32], spans: NDArray[np.int32]
 ) -> tuple[Grey, Bounds]:
     """The ink of some candidates, at least one, side by side as ``_glyphs`` takes it.
 
