@@ -31,8 +31,8 @@ from digitocr.assembling.lattice import (
     edges_of,
     figure_height,
     number_between,
+    read_as,
     row_of,
-    token,
 )
 from digitocr.assembling.runs import FEWEST, Run, plain_run, stretches
 from digitocr.recipe import ValueOptions
@@ -121,8 +121,9 @@ def assemble(
         read = _read_field(field, glyphs, probabilities[own], own, grammar, said)
         readings += [(field, reading) for reading in read]
     readings = _doubt_neighbours(readings)
+    sheet = _Sheet(file, glyphs.number, glyphs.page_size, glyphs.to_page.tolist())
     numbers = [
-        _number(file, glyphs, field, field.name or f"n{at}", reading, bars)
+        _number(sheet, field, field.name or f"n{at}", reading, bars)
         for at, (field, reading) in enumerate(readings, start=1)
     ]
     for whole, bar in ((False, bars.apart), (True, bars.whole)):
@@ -384,7 +385,7 @@ def _read_cells(
     digit[first:] |= probabilities[first:, :NOT_A_DIGIT].max(axis=1) > _MAYBE
     last = int(np.flatnonzero(digit)[-1])
     digit[first : last + 1] = True
-    tokens = [token(*one) for one in zip(boxes, probabilities, digit.tolist(), strict=True)]
+    tokens = read_as(boxes, probabilities, digit.tolist(), [0] * len(digit))
     middle = (boxes[first : last + 1, 0] + boxes[first : last + 1, 2]) / 2
     cells = np.searchsorted([cell[0] for cell in field.cells], middle, side="right")
     doubt = "most of its cells hold no digit" if crossed else field.doubt
@@ -443,14 +444,27 @@ def _tall(token: Token, height: float) -> bool:
     return token.box[3] - token.box[1] >= 0.6 * height
 
 
-def _number(
-    file: str,
-    glyphs: Glyphs,
-    field: Field,
-    name: str,
-    reading: _Reading,
-    bars: Bars,
-) -> Number:
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A page: its file, number and size, and as lists, which are quicker, what takes there."""
+
+    file: str
+    page: int
+    size: tuple[int, int]
+    to_page: list[list[float]]
+
+    def box(self, box: Box) -> Box:
+        """A box of the ink picture as the upright box around it on the page."""
+        left, top, right, bottom = box
+        (a, b, c), (d, e, f) = self.to_page
+        xs = [a * x + b * y + c for x in (left, right) for y in (top, bottom)]
+        ys = [d * x + e * y + f for x in (left, right) for y in (top, bottom)]
+        left, right = _limits(xs, self.size[0])
+        top, bottom = _limits(ys, self.size[1])
+        return left, top, right, bottom
+
+
+def _number(sheet: _Sheet, field: Field, name: str, reading: _Reading, bars: Bars) -> Number:
     """A row of the table."""
     tokens = reading.tokens
     digits = [token for token in tokens if token.kind == "digit"]
@@ -468,16 +482,16 @@ def _number(
     bar = bars.whole if reading.read_whole else bars.apart
     status, message = _status(digits, confidence, doubt, bar.confidence)
     return Number(
-        file=file,
-        page=glyphs.number,
+        file=sheet.file,
+        page=sheet.page,
         field=name,
         value=value,
         text=text,
         confidence=confidence,
         status=status,
-        box=_on_page(_bounds(tokens) if digits else field.box, glyphs),
+        box=sheet.box(_bounds(tokens) if digits else field.box),
         message=message,
-        digits=tuple(_digit(token, glyphs) for token in digits),
+        digits=tuple(_digit(token, sheet) for token in digits),
     )
 
 
@@ -509,24 +523,12 @@ def _bounds(tokens: list[Token]) -> Box:
     return min(left), min(top), max(right), max(bottom)
 
 
-def _digit(token: Token, glyphs: Glyphs) -> Digit:
+def _digit(token: Token, sheet: _Sheet) -> Digit:
     """A digit with its next best readings."""
     shares = token.probabilities[:NOT_A_DIGIT].tolist()  # a list is quicker than so small arrays
-    order = sorted(range(NOT_A_DIGIT), key=lambda at: -shares[at])
-    others = tuple(
-        (CLASSES[at], shares[at]) for at in order[: 1 + _ALTERNATIVES] if CLASSES[at] != token.text
-    )
-    return Digit(token.text, token.confidence, _on_page(token.box, glyphs), others)
-
-
-def _on_page(box: Box, glyphs: Glyphs) -> Box:
-    """A box of the ink picture as the upright box around it on the page."""
-    corners = [(x, y) for x in (box[0], box[2]) for y in (box[1], box[3])]
-    (a, b, c), (d, e, f) = glyphs.to_page.tolist()
-    width, height = glyphs.page_size
-    left, right = _limits([a * x + b * y + c for x, y in corners], width)
-    top, bottom = _limits([d * x + e * y + f for x, y in corners], height)
-    return left, top, right, bottom
+    best = sorted(range(NOT_A_DIGIT), key=shares.__getitem__, reverse=True)[: 1 + _ALTERNATIVES]
+    others = tuple((CLASSES[at], shares[at]) for at in best if CLASSES[at] != token.text)
+    return Digit(token.text, token.confidence, sheet.box(token.box), others)
 
 
 def _limits(places: list[float], size: int) -> tuple[int, int]:

@@ -53,15 +53,16 @@ class OpenDocument:
     sha256: str
     _reader: Pdf | Poppler | Picture
 
-    def page(self, index: int) -> Page:
+    def page(self, index: int, *, grey: bool = False) -> Page:
         """Decode a page, from 0; ``Page.number`` counts from 1.
 
+        grey: colour may be left out, where to look whether there is any would cost more.
         Raises DocumentError (DamagedFile, TooLarge, UnsupportedFile) for this page alone,
         IndexError where there is no such page.
         """
         if not 0 <= index < self.page_count:
             raise IndexError(f"page index {index} of {self.page_count}")
-        pixels, dpi = self._reader.page(index)
+        pixels, dpi = self._reader.page(index, grey)
         return Page(number=index + 1, pixels=pixels, dpi=dpi)
 
 

@@ -168,7 +168,7 @@ def _classified(ink: Ink, segments: Segments, classifier: Classifier) -> NDArray
 def _try_page(document: OpenDocument, index: int, recipe: Recipe, faults: list[str]) -> Glyphs:
     """One page, or what stands for it where it cannot be read."""
     try:
-        return prepare_page(document.page(index), recipe)
+        return prepare_page(document.page(index, grey=True), recipe)
     except Exception as error:
         return failed_page(index + 1, _sentence(error, faults), transient=_may_pass(error))
 
@@ -178,7 +178,7 @@ def _try_read(
 ) -> PageReading | ReadError:
     """The numbers of one page, or why there are none."""
     try:
-        return _read_page(document.page(index), file, recipe, *_brought[0])
+        return _read_page(document.page(index, grey=True), file, recipe, *_brought[0])
     except Exception as error:
         return ReadError(index + 1, _sentence(error, faults), _may_pass(error))
 

@@ -8,6 +8,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import PIL
 import pypdfium2
@@ -262,6 +263,18 @@ def test_a_page_of_nothing_is_white_paper(tmp_path):
 def test_a_drawn_page_is_grey_where_it_has_no_colour_at_all(paint, tmp_path):
     speck = f"0.9 g 0 0 100 50 re f {paint} 70.1 40.1 0.3 0.3 re f"
     assert read(pdf(content=speck), tmp_path).pixels.ndim == (2 if paint == "0.5 g" else 3)
+
+
+@pytest.mark.parametrize("shade", ["0.4 g", "0.8 0.1 0.3 rg"])
+def test_a_page_without_its_colour_is_as_dark(shade, tmp_path):
+    path = tmp_path / "document.pdf"
+    for data in (pdf(content=f"{shade} 20 30 60 50 re f"), pdf(jpeg(np.dstack([sheet()] * 3)))):
+        path.write_bytes(data)
+        with open_document(path, OPTIONS) as document:
+            whole, grey = document.page(0).pixels, document.page(0, grey=True).pixels
+        assert grey.ndim == 2
+        colourless = cv2.cvtColor(whole, cv2.COLOR_RGB2GRAY) if whole.ndim == 3 else whole
+        np.testing.assert_array_equal(grey, colourless)
 
 
 def test_a_huge_page_is_drawn_smaller(tmp_path):

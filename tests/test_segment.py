@@ -220,3 +220,11 @@ def test_the_ink_is_not_written_to() -> None:
     before = (ink.mask.copy(), ink.grey.copy(), ink.lines.copy())
     segment(ink, SegmentOptions())
     assert all(map(np.array_equal, before, (ink.mask, ink.grey, ink.lines)))
+
+
+def test_labels_have_room_for_all_atoms() -> None:
+    dots = np.kron(np.ones((200, 200), np.uint8), np.diag([255, 0, 0]).astype(np.uint8))
+    for mask, dtype in ((dots[:90], np.int16), (dots, np.int32)):
+        found = segment(_ink(mask), SegmentOptions(whole=True))
+        assert found.labels.dtype == dtype
+        assert found.labels.max() == len(found.atom_boxes) > 2000

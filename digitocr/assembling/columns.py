@@ -41,9 +41,11 @@ def _peaks(text: str, shares: NDArray[np.float32]) -> list[int]:
     skips[3::2] = outputs[3::2] != outputs[1:-2:2]
     score = np.full(len(outputs), -np.inf)
     score[:2] = shares[outputs[:2], 0]
+    ways = np.full((3, len(outputs)), -np.inf)  # to stay, to go on, to go on past nothing
     came = np.zeros((shares.shape[1], len(outputs)), np.int8)
     for column in range(1, shares.shape[1]):
-        ways = np.stack([score, _later(score, 1), np.where(skips, _later(score, 2), -np.inf)])
+        ways[0], ways[1, 1:] = score, score[:-1]
+        ways[2, skips] = score[:-2][skips[2:]]
         came[column] = ways.argmax(axis=0)
         score = ways.max(axis=0) + shares[outputs, column]
     state = len(outputs) - 1 if score[-1] >= score[-2] else len(outputs) - 2
@@ -53,11 +55,6 @@ def _peaks(text: str, shares: NDArray[np.float32]) -> list[int]:
         state -= int(came[column, state])
     said = np.where(states % 2 == 1, shares[outputs[states], np.arange(len(states))], -np.inf)
     return [int(np.where(states == 2 * at + 1, said, -np.inf).argmax()) for at in range(len(text))]
-
-
-def _later(score: NDArray[np.float64], by: int) -> NDArray[np.float64]:
-    """The scores of the states before."""
-    return np.append(np.full(by, -np.inf), score[:-by])
 
 
 def _box(left: float, right: float, edges: Edges) -> Box:

@@ -40,6 +40,8 @@ class Kind:
 
     def essence(self, text: str) -> str:
         """What the value of a text depends on."""
+        if not self.padded:
+            return "".join(map(self.essential, text))
         essence = ""
         for sign in text:
             essence += self.adds(sign, begun=essence != "")
@@ -48,7 +50,7 @@ class Kind:
 
 def digits_of(text: str) -> str:
     """The digits of a text, in order."""
-    return "".join(sign for sign in text if sign in CLASSES)
+    return "".join(filter(CLASSES.__contains__, text))
 
 
 def number() -> Kind:

@@ -23,8 +23,8 @@ __all__ = [
     "edges_of",
     "figure_height",
     "number_between",
+    "read_as",
     "row_of",
-    "token",
 ]
 
 _LEAST_DIGIT = 0.5  # of the figures' height: what is lower is hardly a digit
@@ -82,19 +82,23 @@ class Edges:
     scores: NDArray[np.float64]
 
 
-def token(
-    box: NDArray[np.int32], probabilities: NDArray[np.float32], digit: bool, mark: int = 0
-) -> Token:
-    """A candidate read as its best digit, or as the separator it may be, or as neither.
+def read_as(
+    boxes: NDArray[np.int32],
+    probabilities: NDArray[np.float32],
+    digit: Sequence[bool],
+    mark: Sequence[int],
+) -> list[Token]:
+    """Candidates, each read as its best digit, or as the separator it may be, or as neither.
 
-    box: int32 (4,). probabilities: float32 (11,). mark: ASCII, 0 for none.
+    boxes: int32 (n, 4). probabilities: float32 (n, 11). mark: ASCII, 0 for none.
     """
-    left, top, right, bottom = box.tolist()
-    if digit:
-        text = CLASSES[int(probabilities[:NOT_A_DIGIT].argmax())]
-        return Token("digit", text, (left, top, right, bottom), probabilities)
-    text = chr(mark) if mark else ""
-    return Token("mark" if mark else "other", text, (left, top, right, bottom), probabilities)
+    best = probabilities[:, :NOT_A_DIGIT].argmax(axis=1).tolist()
+    signs = [
+        CLASSES[one] if is_digit else chr(sign) if sign else ""
+        for one, is_digit, sign in zip(best, digit, mark, strict=True)
+    ]
+    places = ((left, top, right, bottom) for left, top, right, bottom in boxes.tolist())
+    return [Token.of(*one) for one in zip(signs, places, probabilities, strict=True)]
 
 
 def figure_height(boxes: NDArray[np.int32], probabilities: NDArray[np.float32]) -> float:
@@ -105,7 +109,8 @@ def figure_height(boxes: NDArray[np.int32], probabilities: NDArray[np.float32]) 
     heights = boxes[:, 3] - boxes[:, 1]
     tall = _tall(heights)
     likely = tall & (probabilities[:, :NOT_A_DIGIT].max(axis=1) > 0.5)
-    return float(np.median(heights[likely if likely.any() else tall]))
+    middle = np.sort(heights[likely if likely.any() else tall])
+    return float(middle[(len(middle) - 1) // 2] + middle[len(middle) // 2]) / 2  # the median
 
 
 def _tall(heights: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -169,11 +174,10 @@ def best_path(edges: Edges, height: float) -> tuple[list[Token], list[int]]:
     """
     apart = _word_gaps(edges.boxes, edges.span, height)
     path = _path(edges.span, edges.scores, apart)
-    tokens = [
-        token(edges.boxes[at], edges.probabilities[at], digit, int(edges.mark[at]))
-        for at, digit in path
-    ]
-    return tokens, [0, *(int(edges.span[at, 1]) for at, _ in path)]
+    which = [at for at, _ in path]
+    digit, mark = [digit for _, digit in path], edges.mark[which].tolist()
+    tokens = read_as(edges.boxes[which], edges.probabilities[which], digit, mark)
+    return tokens, [0, *edges.span[which, 1].tolist()]
 
 
 def number_between(edges: Edges, start: int, stop: int, height: float) -> Edges:
@@ -204,7 +208,8 @@ def _scores(
     and reaches like a slash or hangs like a comma, is no digit whatever its shape.
     """
     heights = boxes[:, 3] - boxes[:, 1]
-    size = np.clip((heights / height - _NO_DIGIT) / (_LEAST_DIGIT - _NO_DIGIT), 0.01, 1.0)
+    size = (heights / height - _NO_DIGIT) / (_LEAST_DIGIT - _NO_DIGIT)
+    size = np.minimum(np.maximum(size, 0.01), 1.0)
     size[(mark == ord("/")) | (mark == ord(","))] = 0.01
     digit = np.log(np.maximum(probabilities[:, :NOT_A_DIGIT].max(axis=1) * size, 1e-6))
     other = np.log(np.maximum(np.maximum(probabilities[:, NOT_A_DIGIT], 1 - size), 1e-6))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -27,16 +26,8 @@ _OTHER_POINT = 0.7  # and where a point is taken for a comma, or a comma for a p
 _POINTS = {".": ",", ",": "."}
 
 _Way = tuple["_Way | None", int, str]  # the way before, the edge, the sign it is read as
-
-
-class _Step(NamedTuple):
-    """A beginning: the log sum over its readings, the best one's score, and its way."""
-
-    total: float
-    best: float
-    way: _Way | None
-
-
+# A beginning: the log sum over its readings, the best one's score, and its way.
+_Step = tuple[float, float, _Way | None]
 _Beam = dict[tuple[str, Hashable], _Step]
 
 
@@ -83,7 +74,7 @@ def search(edges: Edges, grammar: Grammar) -> Found:
     for at, start in enumerate(edges.span[:, 0].tolist()):
         leaving[start].append(at)
     beams: list[_Beam] = [{} for _ in range(places)]
-    beams[0]["", grammar.start] = _Step(0.0, 0.0, None)
+    beams[0]["", grammar.start] = 0.0, 0.0, None
     for place, edges_here in enumerate(leaving[:-1]):
         beam = _best(beams[place])
         for at in edges_here:
@@ -114,25 +105,30 @@ def _follow(
     before: _Beam, after: _Beam, at: int, signs: Sequence[tuple[str, float]], grammar: Grammar
 ) -> None:
     """Take an edge from each of the beginnings, read as each of its signs."""
-    for (text, state), step in before.items():
+    step = grammar.step
+    for (text, state), (total, best, way) in before.items():
         for sign, score in signs:
-            following = grammar.step(state, sign) if sign else state
+            following = step(state, sign) if sign else state
             if following is None:
                 continue
             key = text + sign, following
-            total, best, way = step.total + score, step.best + score, (step.way, at, sign)
+            new = total + score, best + score, (way, at, sign)
             old = after.get(key)
-            if old is not None:
-                total = _sum(old.total, total)
-                if old.best >= best:
-                    best, way = old.best, old.way or way
-            after[key] = _Step(total, best, way)
+            after[key] = new if old is None else _both(old, new)
+
+
+def _both(old: _Step, new: _Step) -> _Step:
+    """One beginning of two that are the same text in the same state."""
+    total = _sum(old[0], new[0])
+    if old[1] >= new[1]:
+        return total, old[1], old[2] or new[2]
+    return total, new[1], new[2]
 
 
 def _best(beam: _Beam) -> _Beam:
     if len(beam) <= _BEAM:
         return beam
-    return dict(sorted(beam.items(), key=lambda one: -one[1].total)[:_BEAM])
+    return dict(sorted(beam.items(), key=lambda one: -one[1][0])[:_BEAM])
 
 
 def _sum(one: float, other: float) -> float:
@@ -144,12 +140,12 @@ def _sum(one: float, other: float) -> float:
 def _values(edges: Edges, beam: _Beam, grammar: Grammar) -> Found:
     """The values of the texts at the end."""
     totals: dict[str, float] = {}
-    best: dict[str, _Step] = {}
-    for (text, state), step in beam.items():
+    best: dict[str, tuple[float, _Way]] = {}
+    for (text, state), (total, score, way) in beam.items():
         value = grammar.value(text, state)
-        if value is None or step.way is None:
+        if value is None or way is None:
             continue
-        totals[value] = _sum(totals[value], step.total) if value in totals else step.total
-        if value not in best or step.best > best[value].best:
-            best[value] = step
-    return Found(edges, totals, {value: step.way for value, step in best.items() if step.way})
+        totals[value] = _sum(totals[value], total) if value in totals else total
+        if value not in best or score > best[value][0]:
+            best[value] = score, way
+    return Found(edges, totals, {value: way for value, (_, way) in best.items()})

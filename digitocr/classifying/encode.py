@@ -77,16 +77,17 @@ def _end(name: str, kind: int, shape: Sequence[int | str]) -> bytes:
 
 def _message(*fields: _Field) -> bytes:
     """Fields, each with its number, one after the other."""
-    return b"".join(_field(number, value) for number, value in fields)
+    return b"".join(part for number, value in fields for part in _field(number, value))
 
 
-def _field(number: int, value: int | float | str | bytes) -> bytes:
+def _field(number: int, value: int | float | str | bytes) -> tuple[bytes, bytes]:
+    """What tells a field and its size, and its value: apart, for a value may be megabytes."""
     if isinstance(value, int):
-        return _varint(number << 3 | _VARINT) + _varint(value)
+        return _varint(number << 3 | _VARINT), _varint(value)
     if isinstance(value, float):
-        return _varint(number << 3 | _FIXED32) + struct.pack("<f", value)
+        return _varint(number << 3 | _FIXED32), struct.pack("<f", value)
     data = value.encode() if isinstance(value, str) else value
-    return _varint(number << 3 | _BYTES) + _varint(len(data)) + data
+    return _varint(number << 3 | _BYTES) + _varint(len(data)), data
 
 
 def _varint(number: int) -> bytes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from digitocr.errors import DamagedFile
 from digitocr.formats.complaints import caught_stderr, tells_of_damage
-from digitocr.formats.modes import grey_if_grey
+from digitocr.formats.modes import grey_if_grey, one_channel
 
 __all__ = ["DAMAGED", "decode_jpeg"]
 
@@ -20,9 +20,10 @@ _MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])", re.DOTALL)
 DAMAGED = "the picture is damaged or cut short; scan or copy it again"
 
 
-def decode_jpeg(data: bytes, mode: str) -> Pixels:
+def decode_jpeg(data: bytes, mode: str, grey: bool = False) -> Pixels:
     """Decode a JPEG of mode "L" or "RGB"; missing or broken data are errors.
 
+    grey: colour may be left out.
     Raises DamagedFile, UnsupportedFile.
     """
     if not _ends_well(data):
@@ -36,7 +37,9 @@ def decode_jpeg(data: bytes, mode: str) -> Pixels:
     if pixels is None or (tells_of_damage(said) and not _is_padding(said, data)):
         raise DamagedFile(DAMAGED)
     decoded = np.asarray(pixels, np.uint8)
-    return decoded if mode == "L" else grey_if_grey(decoded)
+    if mode == "L":
+        return decoded
+    return one_channel(decoded) if grey else grey_if_grey(decoded)
 
 
 def _ends_well(data: bytes) -> bool:

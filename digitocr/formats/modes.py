@@ -11,7 +11,7 @@ from PIL import Image
 
 from digitocr.errors import UnsupportedFile
 
-__all__ = ["grey_if_grey", "to_uint8"]
+__all__ = ["grey_if_grey", "one_channel", "to_uint8"]
 
 Pixels = NDArray[np.uint8]
 
@@ -34,6 +34,11 @@ def grey_if_grey(pixels: Pixels) -> Pixels:
             return pixels
         grey[top : top + _ROWS] = channel
     return grey
+
+
+def one_channel(pixels: Pixels) -> Pixels:
+    """An RGB picture without its colour: of one that has none, any of its channels."""
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def to_uint8(image: Image.Image) -> Pixels:

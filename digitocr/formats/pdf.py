@@ -19,7 +19,7 @@ import pypdfium2.raw as pdfium
 from numpy.typing import NDArray
 
 from digitocr.errors import DamagedFile, DocumentError, EmptyFile, EncryptedFile, TooLarge
-from digitocr.formats.modes import grey_if_grey
+from digitocr.formats.modes import grey_if_grey, one_channel
 from digitocr.formats.pdf_layout import only_picture, turn, turns
 from digitocr.formats.pdf_streams import check_streams, checked_fax, strict_pixels
 from digitocr.formats.poppler import Poppler
@@ -86,10 +86,10 @@ class Pdf:
                 f"{options.max_pages}; split it, or raise max_pages in the pipeline file"
             )
 
-    def page(self, index: int) -> Picture:
+    def page(self, index: int, grey: bool = False) -> Picture:
         """Pixels, uint8 (H, W) grey or (H, W, 3) RGB, upright, and dots per inch.
 
-        Raises DamagedFile, TooLarge.
+        grey: colour may be left out. Raises DamagedFile, TooLarge.
         """
         with _PDFIUM, _translated(_DAMAGED_PAGE):
             try:
@@ -99,7 +99,7 @@ class Pdf:
                     raise
                 return self._drawn_by_poppler(index, strict=True)
             try:
-                return self._scan(page) or self._drawing(page, index)
+                return self._scan(page, grey) or self._drawing(page, index, grey)
             finally:
                 page.close()
 
@@ -110,14 +110,14 @@ class Pdf:
         if self._poppler is not None:
             self._poppler.close()
 
-    def _scan(self, page: pypdfium2.PdfPage) -> Picture | None:
+    def _scan(self, page: pypdfium2.PdfPage, grey: bool) -> Picture | None:
         """The page's one picture, turned as the page shows it; None where there is more."""
         image = only_picture(page)
         if image is None:
             return None
         _check_size(image, self._options)
         turned = turns(image.get_matrix(), page.get_rotation())
-        pixels = None if turned is None else self._pixels(image)
+        pixels = None if turned is None else self._pixels(image, grey)
         if turned is None or pixels is None:
             return None
         pixels = turn(pixels, *turned)
@@ -128,14 +128,14 @@ class Pdf:
         pixels = square_pixels(pixels, across, down)
         return pixels, credible_dpi(max(across, down), max(pixels.shape[:2]))
 
-    def _pixels(self, image: pypdfium2.PdfImage) -> Pixels | None:
+    def _pixels(self, image: pypdfium2.PdfImage, grey: bool) -> Pixels | None:
         """A picture's pixels as stored; None where only drawing shows them right."""
         facts = image.get_metadata()
         stencil = facts.colorspace == pdfium.FPDF_COLORSPACE_UNKNOWN and facts.bits_per_pixel == 1
         entries = self._entries(image)
         if stencil or _MASK.search(entries):
             return None
-        pixels = strict_pixels(image, self._options)
+        pixels = strict_pixels(image, self._options, grey)
         plain = facts.colorspace in _PLAIN_COLOURS and not _DECODE_ARRAY.search(entries)
         if pixels is not None and plain:
             return pixels
@@ -155,20 +155,21 @@ class Pdf:
         start = self._data.find(stream)
         return self._data[self._data.rfind(b"obj", 0, start) : start]
 
-    def _drawing(self, page: pypdfium2.PdfPage, index: int) -> Picture:
+    def _drawing(self, page: pypdfium2.PdfPage, index: int, grey: bool) -> Picture:
         """The page as a viewer shows it."""
         if pdfium.FPDFPage_CountObjects(page) == 0:
             check_streams(self._data)
         for image in page.get_objects([pdfium.FPDF_PAGEOBJ_IMAGE]):
             _check_size(image, self._options)
-            strict_pixels(image, self._options)
+            strict_pixels(image, self._options, grey=True)
             if image.get_filters() == ["CCITTFaxDecode"]:
                 _fax_pixels(image)
         if self._options.renderer == "poppler":
             return self._drawn_by_poppler(index)
         width, height = page.get_size()
         scale = drawing_scale(width, height, self._options)
-        pixels = grey_if_grey(_drawn(page, scale))
+        drawn = _drawn(page, scale)
+        pixels = one_channel(drawn) if grey else grey_if_grey(drawn)
         return pixels, credible_dpi(scale * _POINTS, max(pixels.shape[:2]))
 
     def _drawn_by_poppler(self, index: int, strict: bool = False) -> Picture:

@@ -34,10 +34,13 @@ _KINDS = {"DCTDecode": "JPEG", "JPXDecode": "JPEG2000"}
 _ROWS_TO_TELL = 16  # with ink, on which two decoders of fax data must agree to mean the same
 
 
-def strict_pixels(image: pypdfium2.PdfImage, options: IngestOptions) -> Pixels | None:
+def strict_pixels(
+    image: pypdfium2.PdfImage, options: IngestOptions, grey: bool = False
+) -> Pixels | None:
     """Check a picture's data; its pixels as stored where they are JPEG or JPEG 2000.
 
     Colours are those of the data: no /Decode array and no colour space of the PDF applied.
+    grey: they may be left out.
     None for kinds whose pixels pdfium has to make. Raises DamagedFile, TooLarge.
     """
     filters = image.get_filters()
@@ -48,7 +51,7 @@ def strict_pixels(image: pypdfium2.PdfImage, options: IngestOptions) -> Pixels |
     if kind is None:
         return None
     data = bytes(image.get_data(decode_simple=True))
-    pixels = decode_picture(data, kind, options)
+    pixels = decode_picture(data, kind, options, grey)
     return pixels if pixels.shape[1::-1] == image.get_px_size() else None
 
 

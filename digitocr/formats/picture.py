@@ -79,10 +79,11 @@ class Picture:
                 self._frames = _tiff_frames(self._image, options.max_pages, said)
         self.page_count = len(self._frames)
 
-    def page(self, index: int) -> tuple[Pixels, float | None]:
+    def page(self, index: int, grey: bool = False) -> tuple[Pixels, float | None]:
         """Pixels, uint8 (H, W) grey or (H, W, 3) RGB, upright, and dots per inch.
 
-        Pages cost least in their order. Raises DamagedFile, UnsupportedFile, TooLarge.
+        grey: colour may be left out. Pages cost least in their order.
+        Raises DamagedFile, UnsupportedFile, TooLarge.
         """
         with _translated():
             if self._image is None or index < self._next:  # once loaded, no more what the file says
@@ -94,7 +95,7 @@ class Picture:
                 image.seek(self._frames[index])
             else:
                 self._image = None  # its memory is needed for what comes next
-            return _upright(image, self._data, self._options)
+            return _upright(image, self._data, self._options, grey)
 
     def close(self) -> None:
         """Let go of the bytes."""
@@ -102,12 +103,15 @@ class Picture:
         self._data = b""
 
 
-def decode_picture(data: bytes, kind: str, options: IngestOptions) -> Pixels:
-    """The pixels of a one-page picture as stored, its orientation not applied."""
+def decode_picture(data: bytes, kind: str, options: IngestOptions, grey: bool = False) -> Pixels:
+    """The pixels of a one-page picture as stored, its orientation not applied.
+
+    grey: colour may be left out.
+    """
     with _translated():
         image = _open(data, kind)
         _check_size(image.size, options)
-        return _pixels(image, data)
+        return _pixels(image, data, grey)
 
 
 def _open(data: bytes, kind: str) -> ImageFile.ImageFile:
@@ -159,13 +163,13 @@ def _is_preview(image: ImageFile.ImageFile) -> bool:
 
 
 def _upright(
-    image: ImageFile.ImageFile, data: bytes, options: IngestOptions
+    image: ImageFile.ImageFile, data: bytes, options: IngestOptions, grey: bool
 ) -> tuple[Pixels, float | None]:
     """Decode, and apply orientation and the shape of the pixels."""
     _check_size(image.size, options)
     orientation = _orientation(image)
     across, down = _resolution(image)
-    pixels = _pixels(image, data)
+    pixels = _pixels(image, data, grey)
     if image.format != "TIFF":  # Pillow turns TIFF pictures itself
         pixels = _oriented(pixels, orientation)
     if orientation >= 5:
@@ -213,10 +217,10 @@ def _resolution(image: ImageFile.ImageFile) -> tuple[float, float]:
     return (across, down) if 0 < across < 1e6 and 0 < down < 1e6 else (0.0, 0.0)
 
 
-def _pixels(image: ImageFile.ImageFile, data: bytes) -> Pixels:
+def _pixels(image: ImageFile.ImageFile, data: bytes, grey: bool) -> Pixels:
     """Decode a frame to uint8 (H, W) or (H, W, 3), as stored."""
     if image.format == "JPEG" and image.mode in ("L", "RGB"):
-        return decode_jpeg(data, image.mode)
+        return decode_jpeg(data, image.mode, grey)
     if image.format == "PNG":
         _open(data, "PNG").verify()
     with caught_stderr() as complaints:

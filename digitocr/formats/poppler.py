@@ -57,9 +57,10 @@ class Poppler:
         """Whether pdftoppm and pdfinfo are on the path."""
         return shutil.which("pdftoppm") is not None and shutil.which("pdfinfo") is not None
 
-    def page(self, index: int) -> tuple[Pixels, float | None]:
+    def page(self, index: int, grey: bool = False) -> tuple[Pixels, float | None]:
         """Pixels, uint8 (H, W) grey or (H, W, 3) RGB, upright, and dots per inch.
 
+        grey: colour may be left out; here that would cost no less.
         Raises DamagedFile.
         """
         number = index + 1
