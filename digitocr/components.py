@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +17,6 @@ __all__ = [
     "chains",
     "find_components",
     "groups",
-    "label_components",
     "linked",
     "neighbours",
     "ones_of",
@@ -111,28 +109,6 @@ def find_components(ink: Bits, holes: Sequence[Hole] = ()) -> Components:
     areas = np.bincount(runs[3], runs[2] - runs[1], count).astype(np.int32)
     boxes = boxes_of(runs, count)
     return Components(ink.shape, boxes, areas, (boxes[:, :2] + boxes[:, 2:]) // 2, runs)
-
-
-def label_components(mask: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Label the 8-connected components of a mask.
-
-    mask: uint8 (h, w), 0 where there is none of them. Returns labels int32 (h, w), 0 for
-    background, and int32 (N + 1, 5) left, top, width, height, area, whose row 0 is the
-    background.
-    """
-    count, found = cv2.connectedComponents(mask, connectivity=8, ltype=cv2.CV_32S)
-    labels = np.asarray(found, np.int32)
-    # There are far fewer runs than pixels: OpenCV, which goes through all of them, takes
-    # three times as long to measure labels.
-    runs = runs_of(mask)
-    runs = np.concatenate([runs, labels[runs[0], runs[1]][None]])
-    stats = np.zeros((count, 5), np.int32)
-    stats[:, :4] = boxes_of(runs, count)
-    stats[:, 4] = np.bincount(runs[3], runs[2] - runs[1], count)
-    stats[0, :2], stats[0, 2:4] = 0, mask.shape[::-1]
-    stats[0, 4] = mask.size - stats[1:, 4].sum()
-    stats[:, 2:4] -= stats[:, :2]
-    return labels, stats
 
 
 def boxes_of(runs: NDArray[np.int32], count: int) -> NDArray[np.int32]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from digitocr.cleaning.frames import erase_turned_frames
 from digitocr.cleaning.squares import squares_of
-from digitocr.components import label_components, packed
+from digitocr.components import find_components, packed
 from digitocr.segmenting.boxes import enclosed, rows_of_cells
 
 
@@ -49,8 +49,7 @@ def test_a_turned_row_of_cells_is_found_and_its_digits_are_left_whole(degrees: f
     mask, lines = _erased(page, np.zeros_like(page))
     assert [len(row) for row in rows_of_cells(enclosed(packed(lines), len(lines)).boxes)] == [9]
     assert np.count_nonzero(mask & digits) > 0.97 * np.count_nonzero(digits)
-    _, stats = label_components(mask)
-    assert (stats[1:, cv2.CC_STAT_HEIGHT] > 20).sum() == 9
+    assert (find_components(packed(mask)).heights > 20).sum() == 9
 
 
 def test_a_digit_that_crosses_a_turned_rule_stays_whole() -> None:
@@ -58,8 +57,7 @@ def test_a_digit_that_crosses_a_turned_rule_stays_whole() -> None:
     cv2.line(stroke, (165, 300), (195, 180), 255, 6)
     page = _turned(_comb() | stroke, 5.0)
     mask, _ = _erased(page, np.zeros_like(page))
-    _, stats = label_components(mask)
-    assert stats[1:, cv2.CC_STAT_HEIGHT].max() > 110
+    assert find_components(packed(mask)).heights.max() > 110
 
 
 @pytest.mark.parametrize("picture", [_comb(), _digits(), _turned(_digits(), 5.0)])

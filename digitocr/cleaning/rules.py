@@ -14,9 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.bits import Bits, packed, shares_of_four, unpacked
-from digitocr.bits import closed as closed_bits
-from digitocr.bits import opened as opened_bits
+from digitocr.cleaning.bitplane import Bitplane, bitplane_of, picture_of, shares_of_four
 from digitocr.cleaning.morphology import (
     both,
     closed,
@@ -29,7 +27,7 @@ from digitocr.cleaning.morphology import (
     transposed,
 )
 from digitocr.cleaning.sides import find_sides
-from digitocr.components import label_components
+from digitocr.components import find_components, packed, spread
 
 __all__ = ["HALF", "Rules", "find_rules"]
 
@@ -63,8 +61,8 @@ class Rules:
 class _View:
     """The page along one direction. ridges: where it stands out of its column by the level."""
 
-    ridges: Bits
-    ink: Bits
+    ridges: Bitplane
+    ink: Bitplane
 
 
 def find_rules(grey: Mask, mask: Mask, height: float, noise: float) -> Rules:
@@ -88,34 +86,34 @@ def find_rules(grey: Mask, mask: Mask, height: float, noise: float) -> Rules:
     short = max(12, round(1.2 * height / HALF))
     vertical |= find_sides(across.ridges, across.ink, short, _aside(horizontal))
     horizontal |= find_sides(along.ridges, along.ink, short, _aside(vertical))
-    return Rules(unpacked(horizontal), unpacked(vertical))
+    return Rules(picture_of(horizontal), picture_of(vertical))
 
 
 def _view(dark: Mask, ink: Mask, level: float) -> _View:
     """Ridges by a top-hat across the rows."""
-    return _View(packed(over(tophat(dark, 1, _BROAD), level)), packed(ink))
+    return _View(bitplane_of(over(tophat(dark, 1, _BROAD), level)), bitplane_of(ink))
 
 
-def _aside(bits: Bits) -> Bits:
+def _aside(bits: Bitplane) -> Bitplane:
     """Rows for columns."""
-    return packed(transposed(unpacked(bits)))
+    return bitplane_of(transposed(picture_of(bits)))
 
 
-def _long_rules(view: _View, length: int) -> Bits:
+def _long_rules(view: _View, length: int) -> Bitplane:
     """Rules of at least ``length`` that stand out at each pixel."""
     # A stem of a letter is high where it crosses a line, the line itself is not.
-    stems = opened_bits(view.ridges, 1, _THICKEST + 1)
+    stems = view.ridges.opened(1, _THICKEST + 1)
     cover, crossing, ink = map(shares_of_four, (view.ridges - stems, stems, view.ink))
     return _pixels(_rules(cover, crossing, ink, length // _CELL), view.ridges)
 
 
-def _pixels(cells: Mask, ridges: Bits) -> Bits:
+def _pixels(cells: Mask, ridges: Bitplane) -> Bitplane:
     """Cells spread to pixels again, and cut to where the ridge begins and ends."""
     spread = np.zeros((len(cells), ridges.width), np.uint8)
     spread[:, : cells.shape[1] * _CELL] = cv2.merge([dilated(cells, 3, 1)] * _CELL).reshape(
         len(cells), -1
     )
-    return packed(spread) & closed_bits(ridges, 2 * _CELL + 1, 1)
+    return bitplane_of(spread) & ridges.closed(2 * _CELL + 1, 1)
 
 
 def _rules(cover: Mask, stems: Mask, ink: Mask, length: int) -> Mask:
@@ -137,11 +135,11 @@ def _alone(runs: Mask, cover: Mask, stems: Mask, ink: Mask) -> Mask:
     A line of text has strokes on one side of it at least, for most of its length. All are
     in cells, runs a row thicker to both sides than the rule.
     """
-    labels, stats = label_components(runs)
-    count = len(stats)
-    width, area = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_AREA]
-    at = np.flatnonzero(runs)
-    label = labels.ravel()[at]
+    parts = find_components(packed(runs))
+    count, width, area = len(parts.areas), parts.widths, parts.areas
+    row, start, end, part = parts.runs
+    run, x = spread(start, end)
+    at, label = row[run] * runs.shape[1] + x, part[run]
     covered = np.bincount(label, cover.ravel()[at], count) / (255.0 * area)
     crossed = np.bincount(label, stems.ravel()[at], count) / (255.0 * area)
     alone = (covered >= _SOLID) | (crossed < 0.05)
@@ -154,8 +152,9 @@ def _alone(runs: Mask, cover: Mask, stems: Mask, ink: Mask) -> Mask:
         touching = padded[at + runs.shape[1] + step][edge]
         touched = np.bincount(label[edge], touching, count) / 255.0
         alone &= touched <= _TOUCHED * width
-    alone[0] = False
-    return (alone[labels] * np.uint8(255)).astype(np.uint8)
+    found = np.zeros_like(runs)
+    found.ravel()[at[alone[label]]] = 255
+    return found
 
 
 def _straight(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.bits import Bits, closed, dilated, opened, packed, unpacked
+from digitocr.cleaning.bitplane import Bitplane, bitplane_of, picture_of
 from digitocr.components import runs_of
 
 __all__ = ["find_sides"]
@@ -24,7 +24,7 @@ _FEWEST_LINES = 4  # of a row of cells
 _BEND = 8  # pixels near a rule in which a side does not stand out as a ridge
 
 
-def find_sides(ridge: Bits, ink: Bits, length: int, across: Bits) -> Bits:
+def find_sides(ridge: Bitplane, ink: Bitplane, length: int, across: Bitplane) -> Bitplane:
     """Ridges of at least ``length`` that meet rules of the other direction, as a cell's do.
 
     With both ends, or with one where others beside it begin and end with it: of a faded row
@@ -36,18 +36,18 @@ def find_sides(ridge: Bits, ink: Bits, length: int, across: Bits) -> Bits:
     if not across.any():
         return across
     # A side at the end of a rule may stand a little outside of it.
-    wide = dilated(across, 1, 2 * _FLANK + 1)
-    reach = ridge & dilated(wide, 8 * length + 1, 1)
+    wide = across.dilated(1, 2 * _FLANK + 1)
+    reach = ridge & wide.dilated(8 * length + 1, 1)
     # Where a rule passes, a side does not stand out of what is beside it.
-    reach |= ink & dilated(wide, 2 * _BEND + 1, 1)
+    reach |= ink & wide.dilated(2 * _BEND + 1, 1)
     # Breaks are closed but for the ends: a digit may end close to a rule.
-    joined = reach | (closed(reach, 3, 1) - dilated(wide, _BEND + 1, 1))
-    runs = runs_of(unpacked(opened(dilated(joined, 1, 3), length, 1))).T
-    found = _meeting(runs, unpacked(dilated(wide, 3, 1)), unpacked(ink), length)
-    sides = np.zeros_like(unpacked(across))
+    joined = reach | (reach.closed(3, 1) - wide.dilated(_BEND + 1, 1))
+    runs = runs_of(picture_of(joined.dilated(1, 3).opened(length, 1))).T
+    found = _meeting(runs, picture_of(wide.dilated(3, 1)), picture_of(ink), length)
+    sides = np.zeros_like(picture_of(across))
     for row, start, end in found[~_intruding(found)].tolist():
         sides[row, start:end] = 255
-    return dilated(packed(sides), 1, 3) & dilated(joined, 3, 1)
+    return bitplane_of(sides).dilated(1, 3) & joined.dilated(3, 1)
 
 
 def _meeting(runs: Runs, near: Picture, ink: Picture, length: int) -> Runs:

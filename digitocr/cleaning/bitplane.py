@@ -1,7 +1,8 @@
 """Masks of 64 pixels a word: what is on or off needs no byte, and morphology no pixel by pixel.
 
 A window that joins n neighbours takes about log2(n) passes over the words, each of which
-joins twice as many as the one before (van Herk 1992 on the decomposition of windows).
+joins twice as many as the one before (Pecht 1985, "Speeding-up successive Minkowski operations
+with bit-plane computers").
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Bits", "closed", "dilated", "opened", "packed", "shares_of_four", "unpacked"]
+__all__ = ["Bitplane", "bitplane_of", "picture_of", "shares_of_four"]
 
 Words = NDArray[np.uint64]
 
@@ -25,7 +26,7 @@ _SHARES_OF_BYTE = _SHARES.view(np.uint16).ravel()
 
 
 @dataclass(frozen=True, slots=True)
-class Bits:
+class Bitplane:
     """A mask.
 
     words: uint64 (n, h), one column of words after the other, so that neighbours of either
@@ -36,56 +37,53 @@ class Bits:
     words: Words
     width: int
 
-    def __or__(self, other: Bits) -> Bits:
-        return Bits(self.words | other.words, self.width)
+    def __or__(self, other: Bitplane) -> Bitplane:
+        return Bitplane(self.words | other.words, self.width)
 
-    def __and__(self, other: Bits) -> Bits:
-        return Bits(self.words & other.words, self.width)
+    def __and__(self, other: Bitplane) -> Bitplane:
+        return Bitplane(self.words & other.words, self.width)
 
-    def __sub__(self, other: Bits) -> Bits:
-        return Bits(self.words & ~other.words, self.width)
+    def __sub__(self, other: Bitplane) -> Bitplane:
+        return Bitplane(self.words & ~other.words, self.width)
 
     def any(self) -> bool:
         """Whether a pixel is set."""
         return bool(self.words.any())
 
+    def dilated(self, width: int, height: int) -> Bitplane:
+        """Set where any pixel of a window is, of odd width and height, in pixels."""
+        return _joined(self, np.bitwise_or, (width, height), (width // 2, height // 2))
 
-def packed(mask: NDArray[np.uint8] | NDArray[np.bool_]) -> Bits:
+    def opened(self, width: int, height: int) -> Bitplane:
+        """Without what is set and smaller than the window."""
+        return _there_and_back(self, np.bitwise_and, np.bitwise_or, (width, height))
+
+    def closed(self, width: int, height: int) -> Bitplane:
+        """Without what is not set and smaller than the window."""
+        return _there_and_back(self, np.bitwise_or, np.bitwise_and, (width, height))
+
+
+def bitplane_of(mask: NDArray[np.uint8] | NDArray[np.bool_]) -> Bitplane:
     """A mask (h, w), set where it is not 0."""
     height, width = mask.shape
     octets = np.zeros((height, -(-width // _WORD) * 8), np.uint8)
     own = np.packbits(mask, axis=1, bitorder="little")
     octets[:, : own.shape[1]] = own
-    return Bits(np.ascontiguousarray(octets.view("<u8").T), width)
+    return Bitplane(np.ascontiguousarray(octets.view("<u8").T), width)
 
 
-def unpacked(bits: Bits) -> NDArray[np.uint8]:
+def picture_of(bits: Bitplane) -> NDArray[np.uint8]:
     """uint8 (h, w), 255 where set, else 0."""
     mask = np.unpackbits(_octets(bits), axis=1, count=bits.width, bitorder="little")
     return np.negative(mask, out=mask)
 
 
-def _octets(bits: Bits) -> NDArray[np.uint8]:
+def _octets(bits: Bitplane) -> NDArray[np.uint8]:
     """uint8 (h, 8 n), eight pixels each, row by row."""
     return np.ascontiguousarray(bits.words.T).view(np.uint8)
 
 
-def dilated(bits: Bits, width: int, height: int) -> Bits:
-    """Set where any pixel of a window is, of odd width and height, in pixels."""
-    return _joined(bits, np.bitwise_or, (width, height), (width // 2, height // 2))
-
-
-def opened(bits: Bits, width: int, height: int) -> Bits:
-    """Without what is set and smaller than the window."""
-    return _there_and_back(bits, np.bitwise_and, np.bitwise_or, (width, height))
-
-
-def closed(bits: Bits, width: int, height: int) -> Bits:
-    """Without what is not set and smaller than the window."""
-    return _there_and_back(bits, np.bitwise_or, np.bitwise_and, (width, height))
-
-
-def shares_of_four(bits: Bits) -> NDArray[np.uint8]:
+def shares_of_four(bits: Bitplane) -> NDArray[np.uint8]:
     """Of each four pixels along a row how many are set, uint8 (h, w // 4), 255 for all.
 
     A picture narrower than four is filled up, to one column.
@@ -94,14 +92,18 @@ def shares_of_four(bits: Bits) -> NDArray[np.uint8]:
     return np.ascontiguousarray(shares[:, : max(1, bits.width // 4)])
 
 
-def _there_and_back(bits: Bits, first: np.ufunc, then: np.ufunc, window: tuple[int, int]) -> Bits:
+def _there_and_back(
+    bits: Bitplane, first: np.ufunc, then: np.ufunc, window: tuple[int, int]
+) -> Bitplane:
     """Joined by a window, and by the mirrored one, which brings what is left to its place."""
     width, height = window
     there = _joined(bits, first, window, (width // 2, height // 2))
     return _joined(there, then, window, ((width - 1) // 2, (height - 1) // 2))
 
 
-def _joined(bits: Bits, join: np.ufunc, window: tuple[int, int], before: tuple[int, int]) -> Bits:
+def _joined(
+    bits: Bitplane, join: np.ufunc, window: tuple[int, int], before: tuple[int, int]
+) -> Bitplane:
     """Each pixel joined with those of its window; beyond the picture there are none.
 
     before: how many of the window's columns and rows lie before the pixel.
@@ -113,10 +115,10 @@ def _joined(bits: Bits, join: np.ufunc, window: tuple[int, int], before: tuple[i
         words = words | ~inside
     words = _along_rows(words, join, window[0], before[0], beyond)
     words = _across_rows(words, join, window[1], before[1], beyond)
-    return Bits(words & inside, bits.width)
+    return Bitplane(words & inside, bits.width)
 
 
-def _inside(bits: Bits) -> Words:
+def _inside(bits: Bitplane) -> Words:
     """uint64 (n, 1): the bits of a row that are pixels."""
     inside = np.full((len(bits.words), 1), _ALL)
     if bits.width % _WORD:
