@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import pairwise
-from math import ceil, hypot, inf
+from math import ceil, inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +44,9 @@ def segment(ink: Ink, options: SegmentOptions) -> Segments:
 
 
 def _page_size(ink: Ink) -> tuple[int, int]:
-    """Width and height of the page in pixels of the ink picture, which may be a part of it."""
-    scale = hypot(*ink.to_page[:, 0].tolist())
-    return ceil(ink.page_size[0] / scale), ceil(ink.page_size[1] / scale)
+    """Width and height of a picture that would hold all of the page as the ink lies."""
+    width, height = abs(np.linalg.inv(ink.to_page[:, :2])) @ ink.page_size
+    return ceil(width - 1e-6), ceil(height - 1e-6)
 
 
 def _bars(comb: Comb, shape: tuple[int, int]) -> Hole:

@@ -47,7 +47,7 @@ class Regions:
         return found
 
 
-def enclosed(lines: Bits, page_height: float) -> Regions:
+def enclosed(lines: Bits, page_height: int) -> Regions:
     """Find the boxes in a map of the ruled lines of a page.
 
     Works at half scale, where a line keeps every square of four pixels it touches, and once

@@ -50,7 +50,7 @@ class Comb:
     bars: NDArray[np.int32]
 
 
-def find_combs(mask: Bits, lines: Bits, page_height: float) -> list[Comb]:
+def find_combs(mask: Bits, lines: Bits, page_height: int) -> list[Comb]:
     """The combs of a page. mask, lines: its ink and its ruled lines."""
     ink = Bits(mask.rows | lines.rows, mask.shape)
     seeds = _bars(ink, _MOST_BAR * page_height)

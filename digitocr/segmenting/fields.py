@@ -49,7 +49,7 @@ def find_fields(
     parts: Components,
     lines: Bits,
     combs: list[Comb],
-    page: tuple[float, float],
+    page: tuple[int, int],
     options: SegmentOptions,
 ) -> list[Content]:
     """All fields of a page with their components, in reading order.
@@ -131,7 +131,7 @@ class _Loose:
         self.free[members] = False
 
 
-def _loose(parts: Components, page_width: float, page_height: float) -> _Loose:
+def _loose(parts: Components, page_width: int, page_height: int) -> _Loose:
     """What is neither a remnant of a rule nor a bar nor larger than any number."""
     width, height = parts.widths, parts.heights
     rule = (width > 8 * height) | (height > 16 * width)
