@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -38,6 +39,7 @@ _Page = dict[str, Sequence[Cell]]  # value, confidence and status by field
 # Excel and its kin run a cell that starts so, the full-width signs in some locales
 # (OWASP, "CSV Injection").
 _RUNS_AS_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_QUOTED = re.compile(r'[,"\r\n]')  # what a field with it must be
 _ROWS_PER_GROUP = 8192
 
 
@@ -146,7 +148,7 @@ def _quoted(cell: Cell) -> str:
     if isinstance(cell, float):
         return f"{cell:.4f}"
     text = "" if cell is None else str(cell)
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
+    return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text
 
 
 class ParquetTable(Table):
