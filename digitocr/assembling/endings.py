@@ -18,6 +18,7 @@ from digitocr.types import NOT_A_DIGIT, Glyphs, Segments
 __all__ = ["Endings", "endings_of"]
 
 _SURELY_NONE = 0.95  # so probable, other writing wins at a word's end, whatever it costs there
+_TWO_DIGITS = 0.9  # of their height that two digits which touch are wide, at least
 _HIGH = 0.6  # of the highest on its line: no speck, which tells nothing of what it stands beside
 
 Mask = NDArray[np.bool_]
@@ -31,12 +32,15 @@ class Endings:
     last: bool (N,), which may be the last sign of their stretch. A sign that stands alone on
         its line is no number. before: bool (N,), which may be the high sign before that.
     joined: bool (N,), which are of several pieces. mark: as of ``Segments``.
+    touching: bool (N,), which pieces may be several digits that touch, or parts of such: what
+        they look like tells nothing.
     """
 
     stretch: NDArray[np.intp]
     last: Mask
     before: Mask
     joined: Mask
+    touching: Mask
     mark: NDArray[np.uint8]
 
     def first(self, _probabilities: NDArray[np.float32]) -> Mask:
@@ -48,7 +52,8 @@ class Endings:
 
         probabilities: float32 (N, 11), right for what comes first.
         """
-        return np.asarray(self.before & self._beside(self.last & self._may_be(probabilities)))
+        asked = self.before & ~self._beside(self.before & self.touching)
+        return np.asarray(asked & self._beside(self.last & self._may_be(probabilities)))
 
     def hopeful(self, probabilities: NDArray[np.float32]) -> Mask:
         """bool (N,): what may be part of a number; the rest may be taken for no digits.
@@ -57,7 +62,7 @@ class Endings:
         """
         may_be = self._may_be(probabilities)
         last = self.last & may_be
-        before = self._beside(self.before & may_be) | ~self._beside(self.before)
+        before = self._beside(self.before & (may_be | self.touching)) | ~self._beside(self.before)
         ends = self._beside(last) & (before | self._beside(last & self.joined))
         return np.asarray(ends | (self.stretch == 0))
 
@@ -96,8 +101,14 @@ def endings_of(glyphs: Glyphs | Segments) -> Endings:
         last=of_candidates(ends & ~alone[line]),
         before=of_candidates(_last_of_each(high & ~ends, number)),
         joined=joined,
+        touching=((glyphs.cuts > 0) | _wide(glyphs.boxes)) & ~joined,
         mark=glyphs.mark,
     )
+
+
+def _wide(boxes: NDArray[np.int32]) -> Mask:
+    """bool (N,): which are as wide as two digits."""
+    return np.asarray(boxes[:, 2] - boxes[:, 0] >= _TWO_DIGITS * (boxes[:, 3] - boxes[:, 1]))
 
 
 def _before_gaps(
