@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,10 +28,11 @@ from digitocr.assembling.lattice import (
     Token,
     best_path,
     edges_of,
-    figure_height,
+    figure_heights,
     number_between,
     read_as,
     row_of,
+    where_given,
 )
 from digitocr.assembling.runs import FEWEST, Run, plain_run, stretches
 from digitocr.recipe import ValueOptions
@@ -113,12 +113,15 @@ def assemble(
     """
     hopeful = endings_of(glyphs).hopeful(probabilities)
     probabilities = np.where(hopeful[:, None], probabilities, _NO_DIGIT)
+    promising = set(glyphs.field[hopeful].tolist())
+    heights = figure_heights(glyphs, probabilities)
+    lattices = zip(edges_of(glyphs, probabilities, heights), heights.tolist(), strict=True)
     readings: list[tuple[Field, _Reading]] = []
-    for index, (field, own) in enumerate(zip(glyphs.fields, _candidates(glyphs), strict=True)):
-        if field.kind == "free" and not hopeful[own].any():
+    for index, (field, (edges, height)) in enumerate(zip(glyphs.fields, lattices, strict=True)):
+        if field.kind == "free" and index not in promising:
             continue
         said = None if strips is None else partial(strips, index)
-        read = _read_field(field, glyphs, probabilities[own], own, grammar, said)
+        read = _read_field(field, edges, height, grammar, said)
         readings += [(field, reading) for reading in read]
     readings = _doubt_neighbours(readings)
     sheet = _Sheet(file, glyphs.number, glyphs.page_size, glyphs.to_page.tolist())
@@ -149,19 +152,15 @@ def evidence(glyphs: Glyphs, probabilities: NDArray[np.float32], strip: StripRea
     from digitocr.assembling.decode import by_lattice, by_strip  # loads what makes automata
     from digitocr.assembling.search import search
 
-    height = figure_height(glyphs.boxes, probabilities)
-    edges = edges_of(glyphs, probabilities, slice(0, len(probabilities)), height, given=True)
+    heights = figure_heights(glyphs, probabilities)
+    (edges,) = edges_of(glyphs, probabilities, heights)
+    assert edges is not None, "there are candidates"
+    edges = where_given(edges, float(heights[0]))
     grammar = _any_number()
     texts = by_strip(strip, grammar)
     lattice = search(edges, grammar)
     read = {value: share for value, (_, share) in texts.items()}
     return Evidence(read, by_lattice(lattice, grammar), lattice.cuts_ink)
-
-
-def _candidates(glyphs: Glyphs) -> list[slice]:
-    """The candidates of each field."""
-    bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1)).tolist()
-    return [slice(start, stop) for start, stop in pairwise(bounds)]
 
 
 def grammar_for(options: ValueOptions, expected: Sequence[str] | None) -> Grammar | None:
@@ -218,37 +217,27 @@ def _doubt_unlike(numbers: list[Number], own: Sequence[int], bar: Bar) -> None:
 
 
 def _read_field(
-    field: Field,
-    glyphs: Glyphs,
-    probabilities: NDArray[np.float32],
-    own: slice,
-    grammar: Grammar | None,
-    said: _Said | None,
+    field: Field, edges: Edges | None, height: float, grammar: Grammar | None, said: _Said | None
 ) -> list[_Reading]:
-    """The numbers of one field."""
+    """The numbers of one field. edges: None where it is empty. height: of its figures."""
     if field.kind == "cells":
-        readings = _read_cells(field, glyphs.boxes[own], probabilities)
-    elif own.start == own.stop:
+        readings = _read_cells(field, edges)
+    elif edges is None:
         readings = [_Reading([])] if field.kind == "given" else []
     elif field.kind == "given":
-        return [_read_given(glyphs, probabilities, own, grammar, said)]
+        return [_read_given(edges, height, grammar, said)]
     else:
-        readings = _read_open(field, glyphs, probabilities, own, grammar, said)
+        readings = _read_open(field, edges, height, grammar, said)
     if grammar is None:
         return readings
     return [one if one.meaning else _meant(one, grammar, None) for one in readings]
 
 
 def _read_given(
-    glyphs: Glyphs,
-    probabilities: NDArray[np.float32],
-    own: slice,
-    grammar: Grammar | None,
-    said: _Said | None,
+    edges: Edges, height: float, grammar: Grammar | None, said: _Said | None
 ) -> _Reading:
     """The number in a place where one is known to stand; there is ink."""
-    height = figure_height(glyphs.boxes[own], probabilities)
-    edges = edges_of(glyphs, probabilities, own, height, given=True)
+    edges = where_given(edges, height)
     tokens, places = best_path(edges, height)
     reading = replace(_given_number(tokens, height), edges=edges, height=height)
     strip = said(0, places[-1]) if said is not None else None
@@ -258,16 +247,9 @@ def _read_given(
 
 
 def _read_open(
-    field: Field,
-    glyphs: Glyphs,
-    probabilities: NDArray[np.float32],
-    own: slice,
-    grammar: Grammar | None,
-    said: _Said | None,
+    field: Field, edges: Edges, height: float, grammar: Grammar | None, said: _Said | None
 ) -> list[_Reading]:
     """The numbers in a box or on open paper, where there is ink."""
-    height = figure_height(glyphs.boxes[own], probabilities)
-    edges = edges_of(glyphs, probabilities, own, height)
     tokens, places = best_path(edges, height)
     if field.kind == "box":
         readings = _box_number(tokens, height, field.doubt)
@@ -370,12 +352,11 @@ def _is_odd(tokens: list[Token]) -> bool:
     return _ODD.search("".join(one.text for one in tokens)) is not None
 
 
-def _read_cells(
-    field: Field, boxes: NDArray[np.int32], probabilities: NDArray[np.float32]
-) -> list[_Reading]:
+def _read_cells(field: Field, edges: Edges | None) -> list[_Reading]:
     """A row of cells: a digit each, or a cross or dash where the number is shorter."""
-    if not len(boxes):
+    if edges is None:
         return [_Reading([])] if len(field.cells) >= _LEAST_CELLS else []
+    boxes, probabilities = edges.boxes, edges.probabilities
     digit = probabilities[:, :NOT_A_DIGIT].max(axis=1) > probabilities[:, NOT_A_DIGIT]
     crossed = 2 * digit.sum() < len(digit)  # out, or letters, which words have more of
     if not digit.any() or (crossed and len(digit) > _SHORT_ROW):

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.assembling.freestanding import FEWEST, NUMBER_GAP
+from digitocr.assembling.lattice import are_tall
 from digitocr.types import NOT_A_DIGIT, Glyphs, Segments
 
 __all__ = ["Endings", "endings_of"]
@@ -143,9 +144,7 @@ def _heights(
     """
     heights = boxes[:, 3] - boxes[:, 1]
     starts = np.flatnonzero(np.diff(line, prepend=-1))
-    counts = np.diff(starts, append=len(line))
-    usual = heights[np.lexsort((heights, line))][starts + (0.6 * counts).astype(np.intp)]
-    tall = 2 * heights >= np.repeat(usual, counts)  # as ``figure_height`` has it
+    tall = are_tall(heights, line)  # so that figures are as high as one of these
     result = np.zeros((2, lines), np.int32)
     result[0, line[starts]] = np.minimum.reduceat(
         np.where(tall, heights, heights.max(initial=0)), starts

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -19,12 +20,14 @@ from digitocr.types import CLASSES, NOT_A_DIGIT, Box, Glyphs
 __all__ = [
     "Edges",
     "Token",
+    "are_tall",
     "best_path",
     "edges_of",
-    "figure_height",
+    "figure_heights",
     "number_between",
     "read_as",
     "row_of",
+    "where_given",
 ]
 
 _LEAST_DIGIT = 0.5  # of the figures' height: what is lower is hardly a digit
@@ -101,21 +104,34 @@ def read_as(
     return [Token.of(*one) for one in zip(signs, places, probabilities, strict=True)]
 
 
-def figure_height(boxes: NDArray[np.int32], probabilities: NDArray[np.float32]) -> float:
-    """The height of a line's digits: of its likely ones, else of all that is no dot or dash.
+def figure_heights(glyphs: Glyphs, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """float64 (fields,): the height of each field's digits, 0 where it holds nothing.
 
-    boxes: int32 (N, 4), N at least 1. probabilities: float32 (N, 11).
+    It is that of the likely ones, else of all that is no dot or dash. probabilities: float32
+    (N, 11), of the page's candidates.
     """
-    heights = boxes[:, 3] - boxes[:, 1]
-    tall = _tall(heights)
+    heights, line = glyphs.boxes[:, 3] - glyphs.boxes[:, 1], glyphs.field
+    tall = are_tall(heights, line)
     likely = tall & (probabilities[:, :NOT_A_DIGIT].max(axis=1) > 0.5)
-    middle = np.sort(heights[likely if likely.any() else tall])
-    return float(middle[(len(middle) - 1) // 2] + middle[len(middle) // 2]) / 2  # the median
+    known = np.bincount(line[likely], minlength=len(glyphs.fields)) > 0
+    some = np.where(known[line], likely, tall)
+    counts = np.bincount(line[some], minlength=len(glyphs.fields))
+    order = np.lexsort((heights[some], line[some]))
+    rising = np.append(heights[some][order], 0)  # and one for fields that hold nothing
+    first = np.cumsum(counts) - counts
+    median = (rising[first + (counts - 1) // 2] + rising[first + counts // 2]) / 2
+    return np.where(counts > 0, median, 0.0)
 
 
-def _tall(heights: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Which are the heights of no dots or dashes."""
-    return np.asarray(2 * heights >= np.sort(heights)[int(0.6 * len(heights))])
+def are_tall(heights: NDArray[np.int32], line: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """bool (N,): which are the heights of no dots or dashes.
+
+    heights: int32 (N,), of a page's candidates. line: int32 (N,), of each, in order.
+    """
+    starts = np.flatnonzero(np.diff(line, prepend=-1))
+    counts = np.diff(starts, append=len(line))
+    usual = heights[np.lexsort((heights, line))][starts + (0.6 * counts).astype(np.intp)]
+    return np.asarray(2 * heights >= np.repeat(usual, counts))
 
 
 def _atom_boxes(boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -125,26 +141,35 @@ def _atom_boxes(boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArray[np
 
 
 def edges_of(
-    glyphs: Glyphs,
-    probabilities: NDArray[np.float32],
-    own: slice,
-    height: float,
-    *,
-    given: bool = False,
-) -> Edges:
-    """One field's candidates with their scores.
+    glyphs: Glyphs, probabilities: NDArray[np.float32], heights: NDArray[np.float64]
+) -> list[Edges | None]:
+    """Each field's candidates with their scores, None where it holds nothing.
 
-    own: the field's candidates in ``glyphs``, at least one. probabilities: float32 (n, 11),
-    of those. height: of the field's figures, in pixels of the ink picture. given: a number
-    is known to stand there, so that tall ink is hardly anything else.
+    probabilities: float32 (N, 11). heights: float64 (fields,), of the figures, in pixels of the
+    ink picture.
     """
-    boxes, cuts, mark = glyphs.boxes[own], glyphs.cuts[own], glyphs.mark[own]
-    span = glyphs.span[own] - glyphs.span[own].min()
-    scores = _scores(boxes, span, cuts, mark, probabilities, height)
-    if given:
-        tall = boxes[:, 3] - boxes[:, 1] >= _LEAST_DIGIT * height
-        scores[tall, 1] -= _GIVEN * (span[tall, 1] - span[tall, 0])
-    return Edges(boxes, span, cuts, mark, probabilities, scores)
+    scores = _scores(glyphs, probabilities, heights[glyphs.field])
+    bounds = np.searchsorted(glyphs.field, np.arange(len(glyphs.fields) + 1)).tolist()
+
+    def edges(own: slice) -> Edges:
+        span = glyphs.span[own] - glyphs.span[own].min()
+        boxes, cuts, mark = glyphs.boxes[own], glyphs.cuts[own], glyphs.mark[own]
+        return Edges(boxes, span, cuts, mark, probabilities[own], scores[own])
+
+    return [
+        None if start == stop else edges(slice(start, stop)) for start, stop in pairwise(bounds)
+    ]
+
+
+def where_given(edges: Edges, height: float) -> Edges:
+    """The same where a number is known to stand, so that tall ink is hardly anything else.
+
+    height: of the figures.
+    """
+    scores = edges.scores.copy()
+    tall = edges.boxes[:, 3] - edges.boxes[:, 1] >= _LEAST_DIGIT * height
+    scores[tall, 1] -= _GIVEN * (edges.span[tall, 1] - edges.span[tall, 0])
+    return replace(edges, scores=scores)
 
 
 def row_of(tokens: Sequence[Token]) -> Edges:
@@ -194,29 +219,27 @@ def number_between(edges: Edges, start: int, stop: int, height: float) -> Edges:
 
 
 def _scores(
-    boxes: NDArray[np.int32],
-    span: NDArray[np.int32],
-    cuts: NDArray[np.uint8],
-    mark: NDArray[np.uint8],
-    probabilities: NDArray[np.float32],
-    height: float,
+    glyphs: Glyphs, probabilities: NDArray[np.float32], height: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """float64 (N, 3): the log score of each candidate as a digit, as other writing, as a mark.
+
+    height: float64 (N,), of the figures in each one's field.
 
     A candidate of k atoms weighs k times, so that paths of few and of many are compared
     fairly. A cut through ink must be worth it. What is much lower than the figures, leans
     and reaches like a slash or hangs like a comma, is no digit whatever its shape.
     """
-    heights = boxes[:, 3] - boxes[:, 1]
+    mark = glyphs.mark
+    heights = glyphs.boxes[:, 3] - glyphs.boxes[:, 1]
     size = (heights / height - _NO_DIGIT) / (_LEAST_DIGIT - _NO_DIGIT)
     size = np.minimum(np.maximum(size, 0.01), 1.0)
     size[(mark == ord("/")) | (mark == ord(","))] = 0.01
     digit = np.log(np.maximum(probabilities[:, :NOT_A_DIGIT].max(axis=1) * size, 1e-6))
     other = np.log(np.maximum(np.maximum(probabilities[:, NOT_A_DIGIT], 1 - size), 1e-6))
     separator = np.where(mark > 0, other, -np.inf)
-    atoms = (span[:, 1] - span[:, 0])[:, None]
+    atoms = (glyphs.span[:, 1] - glyphs.span[:, 0])[:, None]
     scores = np.stack([digit, other, separator], axis=1)
-    return np.asarray(scores * atoms - _CUT / 2 * cuts[:, None])
+    return np.asarray(scores * atoms - _CUT / 2 * glyphs.cuts[:, None])
 
 
 def _word_gaps(
