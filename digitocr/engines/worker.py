@@ -40,11 +40,12 @@ NOTHING = pickle.dumps((int, ()))  # to be called first
 _PR_SET_PDEATHSIG = 1  # of Linux' prctl: the signal that follows the end of the owner
 _LEAST_ROOM = 64  # megabytes left for the work itself
 _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # one process per core is faster
-# What a page leaves free serves the next one, up to 64 MB: glibc would hand most of it back each
-# time, and a twentieth of a worker's time went into getting it again. Pictures above 32 MB do go
+# What a page leaves free serves the next one, up to 256 MB: glibc would hand most of it back each
+# time, and a twentieth of a worker's time went into getting it again. An A4 page leaves 100 MB, and
+# it is chance how much of that lies at the end, where it can go back. Pictures above 32 MB do go
 # back. Whoever has set something here keeps it.
 _MALLOC = {
-    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=67108864"
+    "GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=268435456"
 }
 
 
