@@ -33,7 +33,7 @@ class Endings:
     last: bool (N,), which may be the last sign of their stretch. A sign that stands alone on
         its line is no number. before: bool (N,), which may be the high sign before that.
     joined: bool (N,), which are of several pieces. mark: as of ``Segments``.
-    touching: bool (N,), which pieces may be several digits that touch, or parts of such: what
+    touching: bool (N,), which pieces may be several digits that touch and were not cut: what
         they look like tells nothing.
     """
 
@@ -102,7 +102,7 @@ def endings_of(glyphs: Glyphs | Segments) -> Endings:
         last=of_candidates(ends & ~alone[line]),
         before=of_candidates(_last_of_each(high & ~ends, number)),
         joined=joined,
-        touching=((glyphs.cuts > 0) | _wide(glyphs.boxes)) & ~joined,
+        touching=_wide(glyphs.boxes) & ~joined,
         mark=glyphs.mark,
     )
 
