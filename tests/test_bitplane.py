@@ -109,3 +109,11 @@ def test_runs_are_those_along_the_rows(shape: tuple[int, int]) -> None:
     mask = drawn(shape)
     assert (runs_along(bitplane_of(mask)) == runs_of(mask).T).all()
     assert runs_along(bitplane_of(np.zeros(shape, np.uint8))).shape == (0, 3)
+
+
+def test_a_row_has_a_place_in_the_words() -> None:
+    mask = drawn((130, 9))
+    bits = bitplane_of(mask)
+    first, own = bits.place(np.arange(130))
+    there = bits.words.ravel()[first + 7] & own
+    assert ((there > 0) == (mask[:, 7] > 0)).all()

@@ -52,6 +52,11 @@ class Bitplane:
     def __sub__(self, other: Bitplane) -> Bitplane:
         return Bitplane(self.words & ~other.words, self.height)
 
+    def place(self, rows: NDArray[np.intp]) -> tuple[NDArray[np.intp], Words]:
+        """Of each row where its words begin, with all of them in a row, and its bit of them."""
+        word, bit = np.divmod(rows, _WORD)
+        return word * self.words.shape[1], np.uint64(1) << bit.astype(np.uint64)
+
     def any(self) -> bool:
         """Whether a pixel is set."""
         return bool(self.words.any())
@@ -127,14 +132,14 @@ def runs_along(bits: Bitplane) -> NDArray[np.intp]:
     rows, width = bits.words.shape
     wide = np.zeros((rows, width + 2), np.uint64)
     wide[:, 1:-1] = bits.words
-    turns = wide[:, 1:] ^ wide[:, :-1]
-    at, x = np.nonzero(turns)
-    octets = turns[at, x].view(np.uint8).reshape(-1, 8)
-    word, bit = np.nonzero(np.unpackbits(octets, axis=1, bitorder="little"))
-    columns = width + 1
-    turn = np.sort((at[word] * _WORD + bit) * columns + x[word]).reshape(-1, 2)
-    row = turn[:, :1] // columns
-    return np.concatenate([row, turn - row * columns], axis=1)
+    turns = (wide[:, 1:] ^ wide[:, :-1]).ravel()
+    at = np.flatnonzero(turns != 0)
+    ones = np.unpackbits(turns[at].view(np.uint8), bitorder="little")
+    one = np.flatnonzero(ones.view(bool))
+    word, x = np.divmod(at[one // _WORD], width + 1)
+    turn = np.sort((word * _WORD + one % _WORD) * (width + 1) + x).reshape(-1, 2)
+    row = turn[:, :1] // (width + 1)
+    return np.concatenate([row, turn - row * (width + 1)], axis=1)
 
 
 def _there_and_back(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from digitocr.cleaning.bitplane import bitplane_of_transposed, runs_along
 from digitocr.cleaning.morphology import repeated, transposed
 from digitocr.cleaning.rules import HALF, Rules
 
@@ -52,23 +53,45 @@ def _erase(bare: Mask, grey: Mask, runs: Mask, steps: tuple[int, int]) -> None:
     other side a few columns on, a stroke crosses, and the ink is left. So it is where a
     stroke comes from one side and runs along the rule, darker than it.
     """
-    deep, long = bare.shape if steps[1] == 1 else bare.shape[::-1]
-    columns = _columns(runs, long)
+    deep = bare.shape[0] if steps[1] == 1 else bare.shape[1]
+    columns = _columns(runs)
     if not len(columns.x):
         return
-    pad = _MARGIN + _LOOK
-    # A row for each step across the rules, as numpy is quick along rows alone.
-    reach = np.arange(int(columns.height.max()) + 2 * pad)[:, None]
-    at = np.clip(columns.top - pad + reach, 0, deep - 1) * steps[0] + columns.x * steps[1]
-    ink = bare.ravel()[at] > 0
-    end = _LOOK + columns.height + 2 * _MARGIN
-    band = (reach >= _LOOK) & (reach < end)
-    above = ink[:_LOOK].any(axis=0)
-    below = (ink & ~band & (reach < end + _LOOK))[_LOOK:].any(axis=0)
-    kept = (above & _near(below, columns.x)) | (below & _near(above, columns.x))
-    darkness = 255 - np.where(band, grey.ravel()[at], 255).min(axis=0)
-    kept |= _near(above | below, columns.x) & _stands_out(darkness, columns.x)
-    bare.ravel()[at[band & ~kept]] = 0
+    flat, x = bare.ravel(), columns.x
+    top, bottom = columns.top - _MARGIN, columns.top + columns.height + _MARGIN
+
+    def at(row: NDArray[np.intp]) -> NDArray[np.intp]:
+        return np.clip(row, 0, deep - 1) * steps[0] + x * steps[1]
+
+    above, below = flat.take(at(top - 1)) > 0, flat.take(at(bottom)) > 0
+    for step in range(1, _LOOK):
+        above |= flat.take(at(top - 1 - step)) > 0
+        below |= flat.take(at(bottom + step)) > 0
+    bands = _bands(columns.height, at(top), at(bottom - 1), steps[0])
+    darkness = np.empty(len(x), np.uint8)
+    for own, band in bands:
+        darkness[own] = 255 - grey.ravel().take(band).min(axis=0)
+    kept = (above & _near(below, x)) | (below & _near(above, x))
+    kept |= _near(above | below, x) & _stands_out(darkness, x)
+    for own, band in bands:
+        flat[band.compress(~kept[own], axis=1)] = 0
+
+
+def _bands(
+    height: NDArray[np.intp], first: NDArray[np.intp], last: NDArray[np.intp], step: int
+) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """The pixels of rules and their margins, together for all columns of one height.
+
+    first, last: of each column, in the flat mask. step: from one to the next. Returns the columns,
+    intp (N,), and their pixels, intp (M, N), with a row for each step across the rules, as numpy
+    is quick along rows alone. At the picture's border a column has its last pixel twice.
+    """
+    bands = []
+    for each in np.flatnonzero(np.bincount(height)).tolist():
+        own = np.flatnonzero(height == each)
+        reach = np.arange(0, (each + 2 * _MARGIN) * step, step)[:, None]
+        bands.append((own, np.minimum(first[own] + reach, last[own])))
+    return bands
 
 
 def _stands_out(darkness: NDArray[np.uint8], x: NDArray[np.intp]) -> NDArray[np.bool_]:
@@ -79,19 +102,11 @@ def _stands_out(darkness: NDArray[np.uint8], x: NDArray[np.intp]) -> NDArray[np.
     return np.asarray(darkness > 1.15 * mean[rule] + _DARKER)
 
 
-def _columns(runs: Mask, width: int) -> _Columns:
+def _columns(runs: Mask) -> _Columns:
     """Every column's stretch of every rule, scaled to full size."""
-    tall = runs.shape[0] + 1
-    padded = np.zeros((runs.shape[1], tall), bool)
-    padded[:, :-1] = transposed(runs) > 0
-    flat = padded.ravel()
-    turns = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    if len(flat) and flat[0]:
-        turns = np.concatenate([[0], turns])
-    x, top = np.divmod(turns[0::2], tall)
-    height = turns[1::2] - turns[0::2]
+    x, top, end = runs_along(bitplane_of_transposed(runs)).T
     order = np.lexsort((x, top // 4))
-    x, top, height = x[order], top[order], height[order]
+    x, top, height = x[order], top[order], (end - top)[order]
     x = np.repeat(x * HALF, HALF) + np.tile(np.arange(HALF), len(x))
     return _Columns(x, np.repeat(top * HALF, HALF), np.repeat(height * HALF, HALF))
 

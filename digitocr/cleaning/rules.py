@@ -81,8 +81,8 @@ def find_rules(grey: Mask, mask: Mask, height: float, noise: float) -> Rules:
     if min(dark.shape) < _CELL or min(grey.shape) < HALF:
         return Rules(np.zeros_like(dark), np.zeros_like(dark.T))
     level = max(_FAINT, 3 * noise, _FAINT_SHARE * _depth(dark, ink))
-    along = _view(dark, ink, level)
-    across = _view(transposed(dark), transposed(ink), level)
+    along = _View(_ridges(dark, level), bitplane_of(ink))
+    across = _View(_ridges(transposed(dark), level), bitplane_of_transposed(ink))
     long = max(36, round(3 * height / HALF))
     horizontal = _long_rules(along, long)
     vertical = _long_rules(across, 2 * long)
@@ -100,9 +100,9 @@ def _depth(dark: Mask, ink: Mask) -> float:
     return float(cv2.sumElems(both(dark, ink))[0]) / max(1, cv2.countNonZero(ink))
 
 
-def _view(dark: Mask, ink: Mask, level: float) -> _View:
+def _ridges(dark: Mask, level: float) -> Bitplane:
     """Ridges by a top-hat across the rows."""
-    return _View(bitplane_of(over(tophat(dark, 1, _BROAD), level)), bitplane_of(ink))
+    return bitplane_of(over(tophat(dark, 1, _BROAD), level))
 
 
 def _long_rules(view: _View, length: int) -> Bitplane:
@@ -153,7 +153,8 @@ def _alone(runs: Mask, cover: Mask, stems: Mask, ink: Mask) -> Mask:
     alone = (covered >= _SOLID) | (crossed < 0.05)
     alone &= area / width - 2 <= _THICKEST
     alone &= _straight(at, label, runs.shape[1], count)
-    padded = np.pad(ink, ((1, 1), (0, 0))).ravel()
+    margin = np.zeros(runs.shape[1], np.uint8)
+    padded = np.concatenate([margin, ink.ravel(), margin])
     for step in (runs.shape[1], -runs.shape[1]):
         beyond = np.clip(at + step, 0, runs.size - 1)
         edge = runs.ravel()[beyond] == 0

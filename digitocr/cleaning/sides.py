@@ -6,14 +6,15 @@ direction to the next, and in a row of cells they stand at even distances.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.cleaning.bitplane import Bitplane, bitplane_of, picture_of, runs_along
+from digitocr.cleaning.bitplane import Bitplane, bitplane_of, runs_along
 
 __all__ = ["find_sides"]
 
-Picture = NDArray[np.uint8]
 Runs = NDArray[np.intp]  # (N, 3) row, start, end
 
 _FLANK = 4  # pixels from a side's middle to what is beside it
@@ -42,21 +43,21 @@ def find_sides(ridge: Bitplane, ink: Bitplane, length: int, across: Bitplane) ->
     # Breaks are closed but for the ends: a digit may end close to a rule.
     joined = reach | (reach.closed(3, 1) - wide.dilated(_BEND + 1, 1))
     runs = runs_along(joined.dilated(1, 3).opened(length, 1))
-    found = _meeting(runs, picture_of(wide.dilated(3, 1)), picture_of(ink), length)
-    sides = np.zeros_like(picture_of(across))
+    found = _meeting(runs, wide.dilated(3, 1), ink, length)
+    sides = np.zeros((ink.height, ink.words.shape[1]), np.uint8)
     for row, start, end in found[~_intruding(found)].tolist():
         sides[row, start:end] = 255
     return bitplane_of(sides).dilated(1, 3) & joined.dilated(3, 1)
 
 
-def _meeting(runs: Runs, near: Picture, ink: Picture, length: int) -> Runs:
+def _meeting(runs: Runs, near: Bitplane, ink: Bitplane, length: int) -> Runs:
     """The runs that are sides, from rule to rule; what goes on beyond is a stroke's."""
     met, bounds = _set_along(runs, near)
     meeting = np.diff(bounds) > 0
     runs, begins, stops = runs[meeting], bounds[:-1][meeting], bounds[1:][meeting]
     row, start, end = runs.T
     first, last = met[begins], met[stops - 1] + 1
-    flanks = (np.clip(row + off, 0, len(ink) - 1) for off in (-_FLANK, _FLANK))
+    flanks = (np.clip(row + off, 0, ink.height - 1) for off in (-_FLANK, _FLANK))
     beside = (_set_along(np.stack([flank, start, end], axis=1), ink) for flank in flanks)
     leant_on = np.maximum(*(np.diff(bounds) for _, bounds in beside)) / (end - start)
     whole = (last - first >= length) & (leant_on < _LEANT_ON)
@@ -66,8 +67,8 @@ def _meeting(runs: Runs, near: Picture, ink: Picture, length: int) -> Runs:
     return np.concatenate([np.stack([row, first, last], axis=1)[whole], single[_in_step(single)]])
 
 
-def _set_along(runs: Runs, picture: Picture) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The columns at which a picture is set along each run.
+def _set_along(runs: Runs, bits: Bitplane) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The columns at which a mask is set along each run.
 
     Returns intp (K,), one run's after the other, and intp (N + 1,), where each run's begin.
     """
@@ -75,7 +76,9 @@ def _set_along(runs: Runs, picture: Picture) -> tuple[NDArray[np.intp], NDArray[
     bounds = np.concatenate([[0], np.cumsum(end - start)])
     run = np.repeat(np.arange(len(runs)), end - start)
     x = np.arange(len(run)) + (start - bounds[:-1])[run]
-    at = np.flatnonzero(picture.ravel().take(x + (row * picture.shape[1])[run]))
+    word, bit = bits.place(row)
+    there = bits.words.ravel().take(x + word[run]) & bit[run]
+    at = np.flatnonzero(there != 0)
     return x[at], np.searchsorted(at, bounds)
 
 
@@ -121,13 +124,12 @@ def _intruding(runs: Runs) -> NDArray[np.bool_]:
 
 def _inside_cells(rows: NDArray[np.intp]) -> NDArray[np.bool_]:
     """(N,) whether the lines before and after a run are no farther apart than cells are."""
-    order = np.sort(rows)
-    lines = np.concatenate([order[:1], order[1:][np.diff(order) > 3]])
+    order = sorted(rows.tolist())
+    lines = order[:1] + [row for before, row in pairwise(order) if row - before > 3]
     if len(lines) < _FEWEST_LINES:
         return np.zeros(len(rows), bool)
-    gaps = np.sort(np.diff(lines))
-    pitch = float(np.interp(0.75 * (len(gaps) - 1), np.arange(len(gaps)), gaps))
-    own = np.searchsorted(lines, rows, side="right") - 1
-    inner = (own > 0) & (own < len(lines) - 1)
-    before, after = lines[np.maximum(own - 1, 0)], lines[np.minimum(own + 1, len(lines) - 1)]
-    return np.asarray(inner & (after - before < 1.3 * pitch))
+    gaps = sorted(after - before for before, after in pairwise(lines))
+    whole, part = divmod(0.75 * (len(gaps) - 1), 1)
+    pitch = gaps[int(whole)] + part * (gaps[int(whole) + 1] - gaps[int(whole)])
+    inner = [after - before < 1.3 * pitch for before, after in zip(lines, lines[2:], strict=False)]
+    return np.array([False, *inner, False])[np.searchsorted(lines, rows, side="right") - 1]
