@@ -159,22 +159,22 @@ def _joined(
 
     before: how many of the window's columns and rows lie before the pixel.
     """
-    beyond = _ALL if join is np.bitwise_and else np.uint64(0)
-    inside = np.uint64(2 ** ((bits.height - 1) % _WORD + 1) - 1)  # of the last row of words
-    words = bits.words
-    if join is np.bitwise_and:
-        words = np.concatenate([words[:-1], words[-1:] | ~inside])
-    words = _along_rows(words, join, window[0], before[0], beyond)
-    words = _across_rows(words, join, window[1], before[1], beyond)
-    return Bitplane(np.concatenate([words[:-1], words[-1:] & inside]), bits.height)
+    words = _along_rows(bits.words, join, window[0], before[0])
+    words = _across_rows(words, join, window[1], before[1], bits.height)
+    return Bitplane(words, bits.height)
 
 
-def _along_rows(words: Words, join: np.ufunc, count: int, before: int, beyond: np.uint64) -> Words:
+def _beyond(join: np.ufunc) -> np.uint64:
+    """What beyond the picture changes nothing of what it is joined with."""
+    return _ALL if join is np.bitwise_and else np.uint64(0)
+
+
+def _along_rows(words: Words, join: np.ufunc, count: int, before: int) -> Words:
     """Each pixel joined with those from ``before`` left of it on, ``count`` in all."""
     if count == 1:
         return words
     rows, width = words.shape
-    wide = np.full((rows, width + count - 1), beyond)
+    wide = np.full((rows, width + count - 1), _beyond(join))
     wide[:, before : before + width] = words
     # In one row, as numpy is quick along long rows alone: what comes from the next one is cut off.
     flat, free = wide.ravel(), np.empty(wide.size, np.uint64)
@@ -187,7 +187,7 @@ def _along_rows(words: Words, join: np.ufunc, count: int, before: int, beyond: n
     return flat.reshape(wide.shape)[:, :width]
 
 
-def _across_rows(words: Words, join: np.ufunc, count: int, before: int, beyond: np.uint64) -> Words:
+def _across_rows(words: Words, join: np.ufunc, count: int, before: int, height: int) -> Words:
     """Each pixel joined with those from ``before`` above it on, ``count`` in all.
 
     First with those below it, and then that once with the same of a pixel above, which is
@@ -195,17 +195,22 @@ def _across_rows(words: Words, join: np.ufunc, count: int, before: int, beyond: 
     """
     if count == 1:
         return words
-    after = count - 1 - before
+    after, beyond = count - 1 - before, _beyond(join)
     above, below = -(-before // _WORD), -(-after // _WORD)
+    own = slice(above, above + len(words))
     high = np.full((above + len(words) + below, words.shape[1]), beyond)
-    high[above : above + len(words)] = words
+    high[own] = words
+    inside = np.uint64(2 ** ((height - 1) % _WORD + 1) - 1)  # of the last row of words
+    high[own][-1] |= beyond & ~inside
     joined = 1
     while joined <= after:
-        step = min(joined, after + 1 - joined)
+        step = min(joined, after + 1 - joined)  # twice as many each time
         high = join(high, _from_below(high, step, beyond))
         joined += step
-    higher = _from_below(high, above * _WORD - before, beyond)
-    return np.asarray(join(high[above : above + len(words)], higher[: len(words)]), np.uint64)
+    joined_above = _from_below(high, above * _WORD - before, beyond)[: len(words)]
+    rows = np.asarray(join(high[own], joined_above), np.uint64)
+    rows[-1] &= inside
+    return rows
 
 
 def _from_below(words: Words, step: int, beyond: np.uint64) -> Words:

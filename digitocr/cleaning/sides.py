@@ -11,7 +11,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.cleaning.bitplane import Bitplane, bitplane_of, runs_along
+from digitocr.cleaning.bitplane import Bitplane, runs_along
 
 __all__ = ["find_sides"]
 
@@ -44,10 +44,18 @@ def find_sides(ridge: Bitplane, ink: Bitplane, length: int, across: Bitplane) ->
     joined = reach | (reach.closed(3, 1) - wide.dilated(_BEND + 1, 1))
     runs = runs_along(joined.dilated(1, 3).opened(length, 1))
     found = _meeting(runs, wide.dilated(3, 1), ink, length)
-    sides = np.zeros((ink.height, ink.words.shape[1]), np.uint8)
-    for row, start, end in found[~_intruding(found)].tolist():
-        sides[row, start:end] = 255
-    return bitplane_of(sides).dilated(1, 3) & joined.dilated(3, 1)
+    return _drawn(found[~_intruding(found)], ink).dilated(1, 3) & joined.dilated(3, 1)
+
+
+def _drawn(runs: Runs, like: Bitplane) -> Bitplane:
+    """Runs as a mask of the size of another."""
+    words = np.zeros_like(like.words, order="C")
+    flat = words.ravel()
+    first, bit = like.place(runs[:, 0])
+    spans = (first[:, None] + runs[:, 1:]).tolist()
+    for (start, end), own in zip(spans, bit, strict=True):
+        flat[start:end] |= own
+    return Bitplane(words, like.height)
 
 
 def _meeting(runs: Runs, near: Bitplane, ink: Bitplane, length: int) -> Runs:
