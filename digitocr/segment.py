@@ -222,10 +222,10 @@ def _marks(
     whole = pieces.whole | (heights > _ABOVE_FIGURES * height)
     found = marks(boxes, lean, straight & whole, field, height)
     for number, content in enumerate(contents):
-        own = field == number
         if content.field.cells:
-            found[own] = 0
+            found[field == number] = 0
         elif content.field.kind == "given":
+            own = field == number
             # No word that a slash may stand in: leaning ones are likelier.
             one = own & (found == ord("/")) & (heights < _ONLY_SLASH * height)
             one[np.flatnonzero(own & (heights >= _TALL * height))[:1]] = (
