@@ -438,11 +438,9 @@ class _Sheet:
         """A box of the ink picture as the upright box around it on the page."""
         left, top, right, bottom = box
         (a, b, c), (d, e, f) = self.to_page
-        xs = [a * x + b * y + c for x in (left, right) for y in (top, bottom)]
-        ys = [d * x + e * y + f for x in (left, right) for y in (top, bottom)]
-        left, right = _limits(xs, self.size[0])
-        top, bottom = _limits(ys, self.size[1])
-        return left, top, right, bottom
+        x, to_x = _limits(a * left, a * right, b * top, b * bottom, c, self.size[0])
+        y, to_y = _limits(d * left, d * right, e * top, e * bottom, f, self.size[1])
+        return x, y, to_x, to_y
 
 
 def _number(sheet: _Sheet, field: Field, name: str, reading: _Reading, bars: Bars) -> Number:
@@ -452,7 +450,7 @@ def _number(sheet: _Sheet, field: Field, name: str, reading: _Reading, bars: Bar
     others = [token for token in tokens if token.kind == "other"]
     text = "".join(token.text for token in tokens)
     value = "".join(token.text for token in digits)
-    confidence = float(np.prod([token.confidence for token in digits + others]))
+    confidence = math.prod((token.confidence for token in digits + others), start=1.0)
     doubt = reading.doubt or (_ODD_SIGNS if _is_odd(tokens) else "")
     if reading.meaning is not None:
         value, confidence = reading.meaning.value, reading.meaning.share
@@ -512,7 +510,17 @@ def _digit(token: Token, sheet: _Sheet) -> Digit:
     return Digit(token.text, token.confidence, sheet.box(token.box), others)
 
 
-def _limits(places: list[float], size: int) -> tuple[int, int]:
-    """The whole pixels, of ``size`` there are, from the first of some places to the last."""
-    low, high = math.floor(min(places) + 1e-6), math.ceil(max(places) - 1e-6)
+def _limits(
+    one: float, other: float, above: float, below: float, away: float, size: int
+) -> tuple[int, int]:
+    """The whole pixels, of ``size`` there are, from the first corner of a box to the last.
+
+    one, other: how far its left and its right side move a corner. above, below: how far its
+    top and its bottom do. away: how far all are moved.
+    """
+    if other < one:
+        one, other = other, one
+    if below < above:
+        above, below = below, above
+    low, high = math.floor(one + above + away + 1e-6), math.ceil(other + below + away - 1e-6)
     return min(max(low, 0), size), min(max(high, 0), size)

@@ -15,6 +15,8 @@ __all__ = [
     "Hole",
     "boxes_of",
     "chains",
+    "closed_runs",
+    "components_of",
     "find_components",
     "groups",
     "linked",
@@ -98,17 +100,24 @@ def find_components(ink: Bits, holes: Sequence[Hole] = ()) -> Components:
     for top, bottom, columns in holes:
         hole = np.packbits(columns)
         rows[top:bottom, : len(hole)] &= ~hole
-    runs = _runs(rows)
+    return components_of(_runs(rows), ink.shape)
+
+
+def components_of(runs: NDArray[np.int32], shape: tuple[int, int]) -> Components:
+    """The 8-connected components of runs, as of ``find_components``.
+
+    runs: int32 (3, N), row, start and end, row by row. shape: (h, w) of the mask.
+    """
     part, count = linked(runs)
-    square = (runs[0] >> 1) * np.int32(ink.shape[1]) + (runs[1] >> 1)
+    square = (runs[0] >> 1) * np.int32(shape[1]) + (runs[1] >> 1)
     begins = np.full(count, np.iinfo(np.int32).max, np.int32)
     np.minimum.at(begins, part, square)
     number = np.empty(count, np.int32)
     number[np.argsort(begins)] = np.arange(count)
-    runs = np.concatenate([runs, number[part][None]])
+    runs = np.concatenate([runs, number.take(part)[None]])
     areas = np.bincount(runs[3], runs[2] - runs[1], count).astype(np.int32)
     boxes = boxes_of(runs, count)
-    return Components(ink.shape, boxes, areas, (boxes[:, :2] + boxes[:, 2:]) // 2, runs)
+    return Components(shape, boxes, areas, (boxes[:, :2] + boxes[:, 2:]) // 2, runs)
 
 
 def boxes_of(runs: NDArray[np.int32], count: int) -> NDArray[np.int32]:
@@ -118,6 +127,7 @@ def boxes_of(runs: NDArray[np.int32], count: int) -> NDArray[np.int32]:
     the box is of no sense.
     """
     row, start, end, part = runs
+    part = part.astype(np.intp)  # once for all
     boxes = np.zeros((4, count), np.int32)
     boxes[:2] = np.iinfo(np.int32).max
     for at, least in ((0, start), (1, row)):
@@ -132,11 +142,24 @@ def runs_of(mask: NDArray[np.uint8]) -> NDArray[np.int32]:
     return _runs(packed(mask).rows)
 
 
+def closed_runs(runs: NDArray[np.int32], reach: int, width: int) -> NDArray[np.int32]:
+    """The runs that a closing along the rows leaves whose window is 2 ``reach`` + 1 pixels wide.
+
+    runs: int32 (3, N), row, start and end, row by row. width: of the mask, whose sides close
+    what is within reach of them.
+    """
+    row, start, end = runs
+    start, end = start * (start > reach), np.where(end < width - reach, end, np.int32(width))
+    apart = np.ones(len(row) + 1, bool)
+    apart[1:-1] = (row[1:] != row[:-1]) | (start[1:] - end[:-1] > 2 * reach)
+    return np.stack([row[apart[:-1]], start[apart[:-1]], end[apart[1:]]])
+
+
 def _runs(rows: NDArray[np.uint8]) -> NDArray[np.int32]:
     """int32 (3, N): the runs of a mask, as of ``runs_of``. rows: as of ``Bits``."""
     flat = rows.ravel()
     before = flat >> 1
-    before[1:] |= flat[:-1] << 7
+    before[1:] |= flat[:-1] * np.uint8(128)  # no shift: numpy is quicker at products of bytes
     turns = ones_of(np.bitwise_xor(flat, before))
     start, end = turns[0::2], turns[1::2]
     row = start // np.int32(8 * rows.shape[1])
@@ -146,10 +169,10 @@ def _runs(rows: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 def ones_of(bits: NDArray[np.uint8]) -> NDArray[np.int32]:
     """int32 (N,): which bits of bytes, in a row, are set."""
-    at = np.flatnonzero(bits != 0).astype(np.int32)
-    bit = np.flatnonzero(np.unpackbits(bits[at]).view(bool)).astype(np.int32)
-    ones: NDArray[np.int32] = (at << 3)[bit >> 3] + (bit & 7)
-    return ones
+    at = np.flatnonzero(bits != 0)
+    bit = np.flatnonzero(np.unpackbits(bits[at]).view(bool))
+    left_out = (at - np.arange(len(at))) << 3  # bits, before each byte
+    return (left_out.take(bit >> 3) + bit).astype(np.int32)
 
 
 def linked(runs: NDArray[np.int32]) -> tuple[NDArray[np.intp], int]:
@@ -166,14 +189,15 @@ def linked(runs: NDArray[np.int32]) -> tuple[NDArray[np.intp], int]:
     # is in order twice, which numpy's stable sort is quick at.
     order = np.argsort(np.concatenate([first - apart, last]), kind="stable")
     above = np.flatnonzero(order < count) - each
-    touched = first[above] <= last - apart
+    touched = first.take(above) <= last - apart
     leader = _led_by_first(np.where(touched, above, each))
     one, other = _links_beside(first, last - apart, above, np.flatnonzero(touched))
     roots = np.flatnonzero(leader == each)
     number = np.empty(count, np.intp)
     number[roots] = np.arange(len(roots))
-    group = chains(len(roots), number[leader[one]], number[leader[other]])
-    return group[number[leader]].astype(np.intp), int(group.max(initial=-1)) + 1
+    group = chains(len(roots), number[leader[one]], number[leader[other]]).astype(np.intp)
+    number[roots] = group
+    return number.take(leader), int(group.max(initial=-1)) + 1
 
 
 def _links_beside(
@@ -251,16 +275,16 @@ def chains(count: int, first: NDArray[np.int64], second: NDArray[np.int64]) -> N
     while True:
         one, other = leader[first], leader[second]
         if np.array_equal(one, other):
-            return np.asarray(np.unique(leader, return_inverse=True)[1], np.int32)
+            return np.asarray(np.cumsum(leader == np.arange(count))[leader] - 1, np.int32)
         np.minimum.at(leader, np.maximum(one, other), np.minimum(one, other))
         leader = _led_by_first(leader)
 
 
 def _led_by_first(leader: NDArray[np.intp]) -> NDArray[np.intp]:
     """The leader of each thing's leader, and so on, up to one that leads itself."""
-    above = leader[leader]
+    above = leader.take(leader)
     while not np.array_equal(above, leader):
-        leader, above = above, above[above]
+        leader, above = above, above.take(above)
     return leader
 
 

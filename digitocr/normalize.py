@@ -119,15 +119,16 @@ def _own_ink(
     bounds = np.zeros(len(boxes) + 1, np.intp)
     np.cumsum(widths, out=bounds[1:])
     shape = int((bottom - top).max()), int(bounds[-1])
-    own, lines = np.zeros(shape, np.int32), np.zeros(shape, np.uint8)
+    own, lines = np.zeros(shape, labels.dtype), np.zeros(shape, np.uint8)
     grey = np.full(shape, 255, np.uint8)
+    pages = ((own, labels), (lines, ink.lines), (grey, ink.grey))
     windows = np.stack([top, bottom, left, right, bounds[:-1]], axis=1).tolist()
     for first_row, row, first_column, column, start in windows:
         window = slice(first_row, row), slice(first_column, column)
         place = slice(row - first_row), slice(start, start + column - first_column)
-        own[place] = labels[window]
-        lines[place], grey[place] = ink.lines[window], ink.grey[window]
-    first, last = np.repeat(spans, widths, axis=0).T
+        for some, page in pages:
+            some[place] = page[window]
+    first, last = np.repeat(spans.T.astype(labels.dtype), widths, axis=1)
     mine = (own > first) & (own <= last)
     nobodys = (own == 0) & (lines == 0)
     kept = cv2.dilate(mine.view(np.uint8), _SQUARE) & (mine | nobodys)
@@ -142,9 +143,9 @@ def _glyphs(row: Grey, bounds: Bounds) -> Grey:
     framed = np.zeros((_FRAME, len(bounds) - 1, _FRAME), np.uint8)
     for at, ink in enumerate(_contrasts(row, bounds)):
         _fit(_trimmed(ink), _WORK, framed[_MARGIN:-_MARGIN, at, _MARGIN:-_MARGIN])
-    _widen(framed)
     fields = np.zeros((len(bounds) - 1, BOX, BOX), np.uint8)
-    sizes = [_fit(_trimmed(framed[:, at]), BOX, field) for at, field in enumerate(fields)]
+    widened = zip(_widened(framed), fields, strict=True)
+    sizes = [_fit(_trimmed(ink), BOX, field) for ink, field in widened]
     return _centred(fields, np.array(sizes))
 
 
@@ -184,21 +185,25 @@ def _fit(ink: Grey, side: int, field: Grey) -> tuple[int, int]:
     scale = side / max(height, width)
     height, width = max(1, round(height * scale)), max(1, round(width * scale))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    field[:height, :width] = cv2.resize(ink, (width, height), interpolation=way)
+    cv2.resize(ink, (width, height), field[:height, :width], interpolation=way)
     return height, width
 
 
-def _widen(framed: Grey) -> None:
-    """Strokes finer than MNIST's are made as wide.
+def _widened(framed: Grey) -> list[Grey]:
+    """The pictures, strokes finer than MNIST's made as wide.
 
     framed: uint8 (h, n, w), the pictures side by side, the widest pen's reach around each.
     """
     finer = np.rint(_STROKE - _stroke_widths(framed)).astype(int)
     pens = np.minimum(finer, len(_PENS) - 1)
+    pictures = [framed[:, at] for at in range(framed.shape[1])]
     for pen in set(pens[pens > 0].tolist()):
-        fine = framed[:, pens == pen]
-        dilated = cv2.dilate(fine.reshape(len(fine), -1), _PENS[pen])
-        framed[:, pens == pen] = dilated.reshape(fine.shape)
+        which = np.flatnonzero(pens == pen)
+        fine = framed.take(which, axis=1)
+        dilated = cv2.dilate(fine.reshape(len(fine), -1), _PENS[pen]).reshape(fine.shape)
+        for place, at in enumerate(which.tolist()):
+            pictures[at] = dilated[:, place]
+    return pictures
 
 
 def _stroke_widths(framed: Grey) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from math import ceil, inf
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.components import Components, Hole, find_components, packed, spread
+from digitocr.components import Components, Hole, find_components, packed
 from digitocr.recipe import SegmentOptions
 from digitocr.segmenting.atoms import MOST_ATOMS, candidates, leans, marks
 from digitocr.segmenting.combs import Comb, find_combs
@@ -203,8 +203,11 @@ def _painted(pieces: Pieces, shape: tuple[int, int]) -> NDArray[np.integer]:
     few = len(pieces.boxes) <= np.iinfo(np.int16).max
     labels = np.zeros(shape, np.int16 if few else np.int32)
     row, start, end, piece = pieces.runs
-    run, at = spread(row * np.int32(shape[1]) + start, row * np.int32(shape[1]) + end)
-    labels.ravel()[at] = (piece + 1)[run]
+    lengths = end - start
+    before = np.cumsum(lengths, dtype=np.int32) - lengths
+    at = np.repeat(row * np.int32(shape[1]) + start - before, lengths)
+    at += np.arange(len(at), dtype=np.int32)
+    labels.ravel()[at] = np.repeat((piece + 1).astype(labels.dtype), lengths)
     return labels
 
 
@@ -219,10 +222,10 @@ def _marks(
     whole = pieces.whole | (heights > _ABOVE_FIGURES * height)
     found = marks(boxes, lean, straight & whole, field, height)
     for number, content in enumerate(contents):
-        own = field == number
         if content.field.cells:
-            found[own] = 0
+            found[field == number] = 0
         elif content.field.kind == "given":
+            own = field == number
             # No word that a slash may stand in: leaning ones are likelier.
             one = own & (found == ord("/")) & (heights < _ONLY_SLASH * height)
             one[np.flatnonzero(own & (heights >= _TALL * height))[:1]] = (

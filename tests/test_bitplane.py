@@ -7,12 +7,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digitocr.cleaning.bitplane import Bitplane, bitplane_of, picture_of, shares_of_four
+from digitocr.cleaning.bitplane import (
+    Bitplane,
+    bitplane_of,
+    bitplane_of_transposed,
+    counts_of,
+    picture_of,
+    runs_along,
+)
+from digitocr.components import runs_of
 
 Mask = NDArray[np.uint8]
 
 SHAPES = [(1, 1), (1, 64), (3, 63), (40, 65), (7, 128), (64, 200), (90, 3)]
-WINDOWS = [(1, 1), (3, 1), (1, 9), (5, 3), (65, 1), (161, 1), (1, 101)]
+WINDOWS = [(1, 1), (3, 1), (1, 9), (5, 3), (65, 1), (161, 1), (1, 101), (71, 151)]
 
 
 def drawn(shape: tuple[int, int], share: float = 0.5) -> Mask:
@@ -24,7 +32,7 @@ def drawn(shape: tuple[int, int], share: float = 0.5) -> Mask:
 def test_what_is_packed_comes_out_again(shape: tuple[int, int]) -> None:
     mask = drawn(shape)
     assert (picture_of(bitplane_of(mask)) == mask).all()
-    assert (picture_of(bitplane_of(mask > 0)) == mask).all()
+    assert (picture_of(bitplane_of_transposed(np.ascontiguousarray(mask.T))) == mask).all()
     assert not bitplane_of(np.zeros(shape, np.uint8)).any()
 
 
@@ -38,6 +46,7 @@ def test_morphology_is_that_of_bytes(
     bits, kernel = bitplane_of(mask), np.ones(window[::-1], np.uint8)
     kinds = {
         bits.dilated: cv2.MORPH_DILATE,
+        bits.eroded: cv2.MORPH_ERODE,
         bits.opened: cv2.MORPH_OPEN,
         bits.closed: cv2.MORPH_CLOSE,
     }
@@ -68,8 +77,43 @@ def test_masks_are_joined_and_taken_off() -> None:
         assert (picture_of(bits) == expected).all()
 
 
-@pytest.mark.parametrize("width", [4, 7, 64, 131])
-def test_shares_tell_how_many_of_four_are_set(width: int) -> None:
-    mask = drawn((9, width))
-    four = (mask[:, : width // 4 * 4] > 0).reshape(9, -1, 4).sum(axis=2)
-    assert (shares_of_four(bitplane_of(mask)) == np.rint(four * 255 / 4)).all()
+@pytest.mark.parametrize("length", [2, 20, 64, 130])
+def test_even_windows_are_those_of_bytes(length: int) -> None:
+    mask = drawn((66, 300), 0.5 if length == 2 else 0.02)
+    bits = bitplane_of(mask)
+    for window in ((length, 1), (1, length)):
+        kernel = np.ones(window[::-1], np.uint8)
+        assert (picture_of(bits.dilated(*window)) == cv2.dilate(mask, kernel)).all()
+        assert (picture_of(bits.eroded(*window)) == cv2.erode(mask, kernel)).all()
+
+
+@pytest.mark.parametrize("shape", [(9, 4), (66, 7), (64, 64), (5, 131)])
+def test_pixels_along_a_row_are_counted_four_by_four(shape: tuple[int, int]) -> None:
+    mask = drawn(shape)
+    four = (mask[:, : shape[1] // 4 * 4] > 0).reshape(shape[0], -1, 4)
+    parts = bitplane_of(mask).parted(4)
+    assert (counts_of(parts) == four.sum(axis=2)).all()
+    for i, part in enumerate(parts):
+        assert (picture_of(part) == four[..., i] * np.uint8(255)).all()
+
+
+def test_pixels_are_repeated_along_their_row() -> None:
+    mask = drawn((70, 5))
+    wide = picture_of(bitplane_of(mask).repeated(4, 22))
+    assert (wide[:, :20] == np.repeat(mask, 4, axis=1)).all()
+    assert not wide[:, 20:].any()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_runs_are_those_along_the_rows(shape: tuple[int, int]) -> None:
+    mask = drawn(shape)
+    assert (runs_along(bitplane_of(mask)) == runs_of(mask).T).all()
+    assert runs_along(bitplane_of(np.zeros(shape, np.uint8))).shape == (0, 3)
+
+
+def test_a_row_has_a_place_in_the_words() -> None:
+    mask = drawn((130, 9))
+    bits = bitplane_of(mask)
+    first, own = bits.place(np.arange(130))
+    there = bits.words.ravel()[first + 7] & own
+    assert ((there > 0) == (mask[:, 7] > 0)).all()

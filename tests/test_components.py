@@ -9,9 +9,12 @@ from scipy.sparse.csgraph import connected_components
 
 from digitocr.components import (
     chains,
+    closed_runs,
+    components_of,
     find_components,
     neighbours,
     packed,
+    runs_of,
     spread,
 )
 
@@ -61,6 +64,25 @@ def test_components_are_those_opencv_finds_in_its_order() -> None:
         assert np.array_equal(painted, labels)
         assert parts.shape == mask.shape
         assert len(parts.boxes) == len(parts.areas) == count - 1
+
+
+def test_runs_are_closed_as_a_mask_is() -> None:
+    random = np.random.default_rng(4)
+    for share, width, reach in (
+        (0.0, 9, 2),
+        (0.05, 83, 3),
+        (0.1, 64, 1),
+        (0.3, 83, 0),
+        (0.5, 5, 7),
+    ):
+        mask = (random.random((61, width)) < share).astype(np.uint8) * np.uint8(255)
+        window = np.ones((1, 2 * reach + 1), np.uint8)
+        closed = np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, window), np.uint8)
+        runs = closed_runs(runs_of(mask), reach, width)
+        assert runs.dtype == np.int32
+        assert np.array_equal(runs, runs_of(closed))
+        boxes = components_of(runs, (61, width)).boxes
+        assert np.array_equal(boxes, find_components(packed(closed)).boxes)
 
 
 def test_holes_are_taken_for_paper() -> None:

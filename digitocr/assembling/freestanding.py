@@ -6,7 +6,7 @@ on its line: a label, no sentence.
 
 from __future__ import annotations
 
-import numpy as np
+import math
 
 from digitocr.assembling.lattice import Token
 
@@ -61,11 +61,11 @@ def _continues(tokens: list[Token], start: int, at: int, height: float) -> bool:
 
 def _credible(run: list[Token]) -> bool:
     """Whether a run on open paper is a number: a lone or doubtful sign is more likely not."""
-    sure = np.array([token.confidence for token in run if token.kind == "digit"])
-    if len(sure) < FEWEST:
+    shares = [token.confidence for token in run if token.kind == "digit"]
+    if len(shares) < FEWEST or sum(one >= SURE for one in shares) / len(shares) < _MOSTLY:
         return False
-    mean = float(np.exp(np.log(np.maximum(sure, 1e-6)).mean()))
-    return float((sure >= SURE).mean()) >= _MOSTLY and mean >= _LEAST_MEAN
+    mean = math.exp(sum(math.log(max(one, 1e-6)) for one in shares) / len(shares))
+    return mean >= _LEAST_MEAN
 
 
 def _stands_apart(tokens: list[Token], start: int, stop: int, height: float) -> bool:

@@ -134,12 +134,6 @@ def are_tall(heights: NDArray[np.int32], line: NDArray[np.int32]) -> NDArray[np.
     return np.asarray(2 * heights >= np.repeat(usual, counts))
 
 
-def _atom_boxes(boxes: NDArray[np.int32], span: NDArray[np.int32]) -> NDArray[np.int32]:
-    """int32 (A, 4): the boxes of a field's atoms, from those of its candidates."""
-    single = span[:, 1] - span[:, 0] == 1
-    return np.asarray(boxes[single][np.argsort(span[single, 0])])
-
-
 def edges_of(
     glyphs: Glyphs, probabilities: NDArray[np.float32], heights: NDArray[np.float64]
 ) -> list[Edges | None]:
@@ -197,8 +191,9 @@ def best_path(edges: Edges, height: float) -> tuple[list[Token], list[int]]:
     """The most probable reading of one field, and where it parts the field's atoms: token k is
     of those from the k-th place to the next. height: of its figures.
     """
-    apart = _word_gaps(edges.boxes, edges.span, height)
-    path = _path(edges.span, edges.scores, apart)
+    spans = edges.span.tolist()  # lists are quicker
+    apart = _word_gaps(edges.boxes.tolist(), spans, height)
+    path = _path(spans, edges.scores.tolist(), apart)
     which = [at for at, _ in path]
     digit, mark = [digit for _, digit in path], edges.mark[which].tolist()
     tokens = read_as(edges.boxes[which], edges.probabilities[which], digit, mark)
@@ -242,49 +237,53 @@ def _scores(
     return np.asarray(scores * atoms - _CUT / 2 * glyphs.cuts[:, None])
 
 
-def _word_gaps(
-    boxes: NDArray[np.int32], span: NDArray[np.int32], height: float
-) -> NDArray[np.bool_]:
-    """bool (A + 1,): before which atoms there is the gap between two words."""
-    atoms = _atom_boxes(boxes, span)
-    reached = np.maximum.accumulate(atoms[:, 2])
-    apart = np.ones(len(atoms) + 1, bool)
-    apart[1:-1] = atoms[1:, 0] - reached[:-1] > _WORD_GAP * height
-    return apart
+def _word_gaps(boxes: list[list[int]], spans: list[list[int]], height: float) -> list[bool]:
+    """Before which atoms there is the gap between two words, and behind the last."""
+    sides = {
+        start: (left, right)
+        for (left, _, right, _), (start, stop) in zip(boxes, spans, strict=True)
+        if stop - start == 1
+    }
+    apart, reached = [], -math.inf
+    for place in range(len(sides)):
+        left, right = sides[place]
+        apart.append(left - reached > _WORD_GAP * height)
+        reached = max(reached, right)
+    return [*apart, True]
 
 
 def _path(
-    span: NDArray[np.int32], score: NDArray[np.float64], apart: NDArray[np.bool_]
+    spans: list[list[int]], scores: list[list[float]], apart: list[bool]
 ) -> list[tuple[int, bool]]:
     """The candidates of the best path, and whether each is read as a digit.
 
-    The path is at each place among digits (0) or among other writing (1). To go from one to
-    the other within a word costs: a doubtful glyph between digits is one, between letters
-    is none. A separator leaves it where it is.
+    The path is at each place among digits or among other writing. To go from one to the other
+    within a word costs: a doubtful glyph between digits is one, between letters is none. A
+    separator leaves it where it is.
     """
-    spans, scores, gaps = span.tolist(), score.tolist(), apart.tolist()  # lists are quicker
-    best = [[-math.inf, -math.inf] for _ in gaps]
-    best[0] = [0.0, 0.0]
-    came: dict[tuple[int, int], tuple[int, int, bool]] = {}
-    for at in np.lexsort((span[:, 0], span[:, 1])).tolist():
+    # To each place the best path among digits, and among other writing: its score, and the last
+    # candidate, among what it starts, and whether it is a digit.
+    best = [[(-math.inf, 0, 0, False)] * 2 for _ in apart]
+    best[0] = [(0.0, 0, 0, False)] * 2
+    for at in sorted(range(len(spans)), key=spans.__getitem__):
         start, stop = spans[at]
-        change = 0.0 if gaps[start] else _CHANGE
-        for before, after, read in (
-            (0, 0, 0),
-            (1, 0, 0),
-            (0, 1, 1),
-            (1, 1, 1),
-            (0, 0, 2),
-            (1, 1, 2),
+        digit, other, mark = scores[at]
+        (digits, *_), (others, *_) = best[start]
+        change = 0.0 if apart[start] else _CHANGE
+        for state, way in (
+            (0, (digits + digit, at, 0, True)),
+            (0, (others + digit - change, at, 1, True)),
+            (0, (digits + mark, at, 0, False)),
+            (1, (digits + other - change, at, 0, False)),
+            (1, (others + other, at, 1, False)),
+            (1, (others + mark, at, 1, False)),
         ):
-            total = best[start][before] + scores[at][read] - change * (before != after)
-            if total > best[stop][after]:
-                best[stop][after] = total
-                came[stop, after] = (at, before, read == 0)
+            if way[0] > best[stop][state][0]:
+                best[stop][state] = way
     path: list[tuple[int, bool]] = []
-    place, state = len(gaps) - 1, int(best[-1][1] > best[-1][0])
+    place, state = len(apart) - 1, int(best[-1][1][0] > best[-1][0][0])
     while place > 0:
-        at, state, digit = came[place, state]
+        _, at, state, digit = best[place][state]
         path.append((at, digit))
         place = spans[at][0]
     return path[::-1]

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from digitocr.cleaning.erase import erase_rules
 from digitocr.cleaning.morphology import repeated
 from digitocr.cleaning.rules import HALF, Rules
-from digitocr.cleaning.squares import Squares
 from digitocr.components import Components, spread
 
 __all__ = ["erase_turned_frames"]
@@ -32,16 +31,18 @@ _SQUARE = 0.87  # of the narrowest box around it that a frame's hull takes in
 _LEAST_RULED = 0.5  # of a frame's ink that is rules; what crosses them is the rest
 
 
-def erase_turned_frames(mask: Mask, grey: Mask, lines: Mask, squares: Squares) -> tuple[Mask, Mask]:
+def erase_turned_frames(
+    mask: Mask, grey: Mask, lines: Mask, squares: Components
+) -> tuple[Mask, Mask]:
     """Move the rules of turned frames from the ink to the lines.
 
     mask, lines: uint8 (h, w), 255 for ink and for ruled lines. grey: uint8 (h, w), the page
-    they were taken from. squares: of the mask, whose scale is enough to see frames. None is
-    modified. Returns mask and lines, the same ones where there are no such frames.
+    they were taken from. squares: as of ``squares_of`` the mask, whose scale is enough to see
+    frames. None is modified. Returns mask and lines, the same ones where there are no such frames.
     """
-    for part in _frame_like(squares.parts).tolist():
-        left, top, right, bottom = squares.parts.boxes[part].tolist()
-        small = _painted(squares.parts, part)
+    for part in _frame_like(squares).tolist():
+        left, top, right, bottom = squares.boxes[part].tolist()
+        small = _painted(squares, part)
         turn, squareness = _lie(small)
         if _LEAST_TURN <= abs(turn) <= _MOST_TURN and squareness >= _SQUARE:
             rows = slice(HALF * top, min(HALF * bottom, len(mask)))

@@ -72,9 +72,8 @@ def both(mask: Picture, other: Picture) -> Picture:
 
 
 def without(mask: Picture, other: Picture) -> Picture:
-    """Set where the mask is and the other is not."""
-    rest = cv2.bitwise_not(other)
-    return np.asarray(cv2.bitwise_and(mask, rest, rest), dtype=np.uint8)
+    """Set where the mask is and the other is not, both 0 or 255."""
+    return np.asarray(cv2.subtract(mask, other), dtype=np.uint8)
 
 
 def inverse(picture: Picture) -> Picture:

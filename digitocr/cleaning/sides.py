@@ -6,16 +6,16 @@ direction to the next, and in a row of cells they stand at even distances.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.cleaning.bitplane import Bitplane, bitplane_of, picture_of
-from digitocr.components import runs_of
+from digitocr.cleaning.bitplane import Bitplane, runs_along
 
 __all__ = ["find_sides"]
 
-Picture = NDArray[np.uint8]
-Runs = NDArray[np.int32]  # (N, 3) row, start, end
+Runs = NDArray[np.intp]  # (N, 3) row, start, end
 
 _FLANK = 4  # pixels from a side's middle to what is beside it
 _LEANT_ON = 0.45  # share of a side's length along which strokes may lean on it
@@ -42,35 +42,52 @@ def find_sides(ridge: Bitplane, ink: Bitplane, length: int, across: Bitplane) ->
     reach |= ink & wide.dilated(2 * _BEND + 1, 1)
     # Breaks are closed but for the ends: a digit may end close to a rule.
     joined = reach | (reach.closed(3, 1) - wide.dilated(_BEND + 1, 1))
-    runs = runs_of(picture_of(joined.dilated(1, 3).opened(length, 1))).T
-    found = _meeting(runs, picture_of(wide.dilated(3, 1)), picture_of(ink), length)
-    sides = np.zeros_like(picture_of(across))
-    for row, start, end in found[~_intruding(found)].tolist():
-        sides[row, start:end] = 255
-    return bitplane_of(sides).dilated(1, 3) & joined.dilated(3, 1)
+    runs = runs_along(joined.dilated(1, 3).opened(length, 1))
+    found = _meeting(runs, wide.dilated(3, 1), ink, length)
+    return _drawn(found[~_intruding(found)], ink).dilated(1, 3) & joined.dilated(3, 1)
 
 
-def _meeting(runs: Runs, near: Picture, ink: Picture, length: int) -> Runs:
+def _drawn(runs: Runs, like: Bitplane) -> Bitplane:
+    """Runs as a mask of the size of another."""
+    words = np.zeros_like(like.words, order="C")
+    flat = words.ravel()
+    first, bit = like.place(runs[:, 0])
+    spans = (first[:, None] + runs[:, 1:]).tolist()
+    for (start, end), own in zip(spans, bit, strict=True):
+        flat[start:end] |= own
+    return Bitplane(words, like.height)
+
+
+def _meeting(runs: Runs, near: Bitplane, ink: Bitplane, length: int) -> Runs:
     """The runs that are sides, from rule to rule; what goes on beyond is a stroke's."""
-    if not len(runs):
-        return runs
+    met, bounds = _set_along(runs, near)
+    meeting = np.diff(bounds) > 0
+    runs, begins, stops = runs[meeting], bounds[:-1][meeting], bounds[1:][meeting]
     row, start, end = runs.T
-    begins = np.cumsum(end - start) - (end - start)
-    width = ink.shape[1]
-    at = np.arange(int((end - start).sum()))  # all pixels of all runs, one run after the other
-    at += np.repeat(row * width + start - begins, end - start)
-    met = near.ravel()[at] > 0
-    first = np.minimum.reduceat(np.where(met, at, ink.size), begins) - row * width
-    last = np.maximum.reduceat(np.where(met, at + 1, 0), begins) - row * width
-    padded = np.pad(ink, ((_FLANK, _FLANK), (0, 0)), mode="edge").ravel()
-    flanks = padded[at], padded[at + 2 * _FLANK * width]
-    touched = np.maximum(*(np.add.reduceat(flank > 0, begins, dtype=np.intp) for flank in flanks))
-    leant_on = touched / (end - start)
+    first, last = met[begins], met[stops - 1] + 1
+    flanks = (np.clip(row + off, 0, ink.height - 1) for off in (-_FLANK, _FLANK))
+    beside = (_set_along(np.stack([flank, start, end], axis=1), ink) for flank in flanks)
+    leant_on = np.maximum(*(np.diff(bounds) for _, bounds in beside)) / (end - start)
     whole = (last - first >= length) & (leant_on < _LEANT_ON)
-    half = (first < last) & ~whole & (leant_on < _FREE)
+    half = ~whole & (leant_on < _FREE)
     half &= (first - start < 3) | (end - last < 3)
     single = runs[half]
     return np.concatenate([np.stack([row, first, last], axis=1)[whole], single[_in_step(single)]])
+
+
+def _set_along(runs: Runs, bits: Bitplane) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The columns at which a mask is set along each run.
+
+    Returns intp (K,), one run's after the other, and intp (N + 1,), where each run's begin.
+    """
+    row, start, end = runs.T
+    bounds = np.concatenate([[0], np.cumsum(end - start)])
+    run = np.repeat(np.arange(len(runs)), end - start)
+    x = np.arange(len(run)) + (start - bounds[:-1])[run]
+    word, bit = bits.place(row)
+    there = bits.words.ravel().take(x + word[run]) & bit[run]
+    at = np.flatnonzero(there != 0)
+    return x[at], np.searchsorted(at, bounds)
 
 
 def _alike(runs: Runs, most: int) -> NDArray[np.bool_]:
@@ -102,26 +119,25 @@ def _in_step(runs: Runs) -> NDArray[np.bool_]:
 def _intruding(runs: Runs) -> NDArray[np.bool_]:
     """(N,) whether a run stands inside one cell of a row of cells, as a tall 1 does."""
     intruding = np.zeros(len(runs), bool)
-    left = np.ones(len(runs), bool)
-    while left.any():
-        first = runs[np.argmax(left)]
-        row_of_cells = left & (np.abs(runs[:, 1:] - first[1:]) <= 4).all(axis=1)
-        left &= ~row_of_cells
-        rows = runs[row_of_cells, 0]
-        if len(rows) >= _FEWEST_LINES:
-            intruding[row_of_cells] = _inside_cells(rows)
+    left = np.arange(len(runs))
+    while len(left):
+        own, first = runs[left], runs[left[0]]
+        _, start, end = np.abs(own - first).T
+        of_row = (start <= 4) & (end <= 4)
+        row_of_cells, left = left[of_row], left[~of_row]
+        if len(row_of_cells) >= _FEWEST_LINES:
+            intruding[row_of_cells] = _inside_cells(runs[row_of_cells, 0])
     return intruding
 
 
 def _inside_cells(rows: NDArray[np.intp]) -> NDArray[np.bool_]:
     """(N,) whether the lines before and after a run are no farther apart than cells are."""
-    order = np.sort(rows)
-    lines = np.concatenate([order[:1], order[1:][np.diff(order) > 3]])
+    order = sorted(rows.tolist())
+    lines = order[:1] + [row for before, row in pairwise(order) if row - before > 3]
     if len(lines) < _FEWEST_LINES:
         return np.zeros(len(rows), bool)
-    gaps = np.sort(np.diff(lines))
-    pitch = float(np.interp(0.75 * (len(gaps) - 1), np.arange(len(gaps)), gaps))
-    own = np.searchsorted(lines, rows, side="right") - 1
-    inner = (own > 0) & (own < len(lines) - 1)
-    before, after = lines[np.maximum(own - 1, 0)], lines[np.minimum(own + 1, len(lines) - 1)]
-    return np.asarray(inner & (after - before < 1.3 * pitch))
+    gaps = sorted(after - before for before, after in pairwise(lines))
+    whole, part = divmod(0.75 * (len(gaps) - 1), 1)
+    pitch = gaps[int(whole)] + part * (gaps[int(whole) + 1] - gaps[int(whole)])
+    inner = [after - before < 1.3 * pitch for before, after in zip(lines, lines[2:], strict=False)]
+    return np.array([False, *inner, False])[np.searchsorted(lines, rows, side="right") - 1]

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.cleaning.squares import Squares
-from digitocr.components import spread
+from digitocr.components import Components, spread
 
 __all__ = ["binarise", "drop_specks", "stroke_width"]
 
@@ -79,28 +78,24 @@ def stroke_width(mask: NDArray[np.uint8]) -> float:
     return float(np.median(runs)) if len(runs) else 0.0
 
 
-def drop_specks(mask: NDArray[np.uint8], squares: Squares) -> NDArray[np.uint8]:
+def drop_specks(mask: NDArray[np.uint8], squares: Components) -> NDArray[np.uint8]:
     """The mask without components much smaller than a dot of the page's pen.
 
-    squares: of the mask, whose components are taken for the mask's.
+    squares: as of ``squares_of`` the mask; they are taken for the mask's components.
     """
     smallest = max(4.0, _SPECK * stroke_width(mask) ** 2)
-    small = squares.parts.areas < smallest
+    small = squares.areas < smallest
     if not small.any():
         return mask
-    row, start, end, part = squares.parts.runs[:, small[squares.parts.runs[3]]]
+    row, start, end, part = squares.runs[:, small[squares.runs[3]]]
     run, x = spread(start, end)
-    y, part = row[run], part[run]
-    areas = np.bincount(part, squares.share[y, x] * (4 / 255.0), len(small))
+    y = (2 * row[run, None] + (0, 0, 1, 1)).ravel()
+    x = (2 * x[:, None] + (0, 1, 0, 1)).ravel()
+    part = np.repeat(part[run], 4)
+    within = (y < mask.shape[0]) & (x < mask.shape[1])
+    y, x, part = y[within], x[within], part[within]
+    areas = np.bincount(part, mask[y, x] > 0, len(small))
     speck = areas[part] < smallest
-    y, x = y[speck], x[speck]
     clean = mask.copy()
-    for row, column in (
-        (2 * y, 2 * x),
-        (2 * y, 2 * x + 1),
-        (2 * y + 1, 2 * x),
-        (2 * y + 1, 2 * x + 1),
-    ):
-        within = (row < mask.shape[0]) & (column < mask.shape[1])
-        clean[row[within], column[within]] = 0
+    clean[y[speck], x[speck]] = 0
     return clean

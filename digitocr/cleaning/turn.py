@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from digitocr.cleaning.morphology import closed, over, reduced
-from digitocr.components import find_components, packed
+from digitocr.cleaning.morphology import over, reduced
+from digitocr.components import closed_runs, components_of, runs_of
 
 __all__ = ["measure_turn"]
 
@@ -43,28 +43,38 @@ def measure_turn(mask: Mask, size: float) -> int:
     """
     if size < _SMALLEST:
         return 0
-    level = _words(mask, size)
-    aside = np.asarray(cv2.rotate(mask, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8)
-    upright = _words(aside, size)
+    level, upright = _words(mask, size), _words_aside(mask, size)
     along, across = _length(level), _length(upright)
     if across >= max(_SHORTEST_TEXT, _CLEARLY * along):
-        _, skewness = _agreement(aside, upright)
+        _, skewness = _agreement(_aside(mask), upright)
         return 0 if abs(skewness) < _LIKELY else 90 if skewness > 0 else 270
     if along >= max(_SHORTEST_TEXT, _CLEARLY * across):
         return 180 if max(_agreement(mask, level)) <= -_SURE else 0
     return 0
 
 
+def _aside(mask: Mask) -> Mask:
+    """The mask turned by a quarter clockwise."""
+    return np.asarray(cv2.rotate(mask, cv2.ROTATE_90_CLOCKWISE), dtype=np.uint8)
+
+
 def _words(mask: Mask, size: float) -> NDArray[np.int32]:
     """(N, 4) left, top, width, height of what looks like a word along the rows."""
     if size >= 2 * _ENOUGH:  # half the scale is enough to see where words are
         return 2 * _words(over(reduced(mask, 2), 0.0), size / 2)
-    smear = 2 * round(_SMEAR * size / 2) + 1
-    parts = find_components(packed(closed(mask, smear, 1)))
+    runs = closed_runs(runs_of(mask), round(_SMEAR * size / 2), mask.shape[1])
+    parts = components_of(runs, mask.shape)
     width, height, area = parts.widths, parts.heights, parts.areas
     word = (width >= _LONG * height) & (height <= _TALLEST * size) & (height >= _LOWEST * size)
     word &= area >= 0.3 * width * height
     return np.column_stack([parts.boxes[:, :2], width, height])[word]
+
+
+def _words_aside(mask: Mask, size: float) -> NDArray[np.int32]:
+    """The words along the rows of the mask turned by a quarter clockwise."""
+    if size >= 2 * _ENOUGH:  # what is small is turned faster; the lowest rows come first there
+        return 2 * _words_aside(over(reduced(mask[len(mask) % 2 :], 2), 0.0), size / 2)
+    return _words(_aside(mask), size)
 
 
 def _length(words: NDArray[np.int32]) -> float:
@@ -77,32 +87,43 @@ def _agreement(mask: Mask, words: NDArray[np.int32]) -> tuple[float, float]:
 
     Positive where they stand upright.
     """
-    profiles = [
-        np.count_nonzero(mask[y : y + h, x : x + w], axis=1) for x, y, w, h in words.tolist()
-    ]
-    lopsided = [_lopsided(rows) for rows in profiles]
-    skewed = [_skewed(rows) for rows in profiles]
-    return _vote(lopsided), _vote(skewed)
+    profiles, heights = _profiles(mask, words), words[:, 3]
+    return _vote(_lopsided(profiles, heights)), _vote(_skewed(profiles))
 
 
-def _vote(ballots: list[int]) -> float:
+def _profiles(mask: Mask, words: NDArray[np.int32]) -> NDArray[np.int64]:
+    """int64 (N, H): the ink of each row of each word; 0 below the lower ones."""
+    profiles = np.zeros((len(words), int(words[:, 3].max(initial=1))), np.int64)
+    for profile, (x, y, width, height) in zip(profiles, words.tolist(), strict=True):
+        ink = cv2.reduce(mask[y : y + height, x : x + width], 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+        profile[:height] = ink[:, 0]
+    return profiles // 255
+
+
+def _vote(ballots: NDArray[np.int64]) -> float:
     """The sum of votes of 1 and -1 in standard deviations of what chance would give."""
-    return float(sum(ballots) / np.sqrt(max(1, sum(map(abs, ballots)))))
+    return float(ballots.sum() / np.sqrt(max(1, int(np.count_nonzero(ballots)))))
 
 
-def _lopsided(rows: NDArray[np.intp]) -> int:
-    """1 where more of a word's ink is above its body than below, -1 the other way."""
-    body = np.flatnonzero(rows >= _BODY * np.sort(rows)[-max(1, len(rows) // 4)])
-    above, below = int(rows[: body[0]].sum()), int(rows[body[-1] + 1 :].sum())
-    if abs(above - below) < _LOPSIDED * int(rows.sum()):
-        return 0
-    return 1 if above > below else -1
+def _lopsided(profiles: NDArray[np.int64], heights: NDArray[np.int32]) -> NDArray[np.int64]:
+    """1 where more of a word's ink is above its body than below, -1 the other way, or 0.
+
+    profiles: int64 (N, H), as of ``_profiles``. heights: int32 (N,), rows of each.
+    """
+    each, rows = np.arange(len(profiles)), np.arange(profiles.shape[1])
+    dense = np.sort(profiles, axis=1)[each, -np.maximum(1, heights // 4)]
+    body = (profiles >= _BODY * dense[:, None]) & (rows < heights[:, None])
+    first, last = body.argmax(axis=1), len(rows) - body[:, ::-1].argmax(axis=1)
+    so_far = np.pad(np.cumsum(profiles, axis=1), ((0, 0), (1, 0)))
+    total = so_far[:, -1]
+    more = so_far[each, first] - (total - so_far[each, last])
+    return np.asarray(np.sign(more) * (np.abs(more) >= _LOPSIDED * total), np.int64)
 
 
-def _skewed(rows: NDArray[np.intp]) -> int:
-    """1 where a word's ink has its longer tail above, -1 where below."""
-    total = float(rows.sum())
-    away = np.arange(len(rows)) - float(rows @ np.arange(len(rows))) / total
-    spread = (float(rows @ away**2) / total) ** 0.5
-    skewness = -float(rows @ away**3) / total / max(spread, 0.1) ** 3
-    return 0 if abs(skewness) < _LOPSIDED else 1 if skewness > 0 else -1
+def _skewed(profiles: NDArray[np.int64]) -> NDArray[np.int64]:
+    """1 where a word's ink has its longer tail above, -1 where below, or 0."""
+    rows, total = np.arange(profiles.shape[1]), profiles.sum(axis=1)
+    away = rows - (profiles @ rows / total)[:, None]
+    spread = np.sqrt((profiles * away**2).sum(axis=1) / total)
+    skewness = -(profiles * away**3).sum(axis=1) / total / np.maximum(spread, 0.1) ** 3
+    return np.asarray(np.sign(skewness) * (np.abs(skewness) >= _LOPSIDED), np.int64)

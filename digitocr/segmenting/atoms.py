@@ -75,12 +75,13 @@ def leans(
     columns on their rows.
     """
     width, height = (boxes[:, 2:] - boxes[:, :2]).T
-    part = runs[3]
-    y = (runs[0] - boxes[part, 1]).astype(np.float64)
-    start, end = (runs[1:3] - boxes[part, 0]).astype(np.float64)
-    length = end - start
-    x = (start + end - 1) * length / 2  # the sums of a run's columns, and of their squares
-    xx = (_squares(end) - _squares(start)) / 6
+    part = runs[3].astype(np.intp)
+    left, top = boxes[:, :2].T.astype(np.float64).take(part, axis=1)
+    y = runs[0] - top
+    length = (runs[2] - runs[1]).astype(np.float64)
+    middle = (runs[1] + runs[2] - 1) / 2 - left
+    x = middle * length  # the sums of a run's columns, and of their squares
+    xx = x * middle + (length**2 - 1) * length / 12
     area, sum_x, sum_y, sum_xx, sum_xy, sum_yy = (
         np.bincount(part, weights, len(boxes))
         for weights in (length, x, y * length, xx, x * y, y * y * length)
@@ -96,11 +97,6 @@ def leans(
         told & (height >= 1.2 * width) & (thick <= _STRAIGHT * height.astype(np.float64) ** 2)
     )
     return np.where(told, np.degrees(np.arctan2(-shared, along)), 0.0), straight
-
-
-def _squares(stop: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Six times the sum of the squares of all whole numbers below each."""
-    return (stop - 1) * stop * (2 * stop - 1)
 
 
 def marks(

@@ -134,13 +134,15 @@ def _have_next(seeds: NDArray[np.int32]) -> NDArray[np.intp]:
     first = np.searchsorted(middle, middle + _NARROWEST * high)
     last = np.searchsorted(middle, middle + _WIDEST * high, side="right")
     one, other = spread(first, last)
-    return np.unique(one[_are_level(seeds[one], seeds[other])])
+    have = np.zeros(len(seeds), bool)
+    have[one[_are_level(seeds[one], seeds[other])]] = True
+    return np.flatnonzero(have)
 
 
 def _may_be_ruled(seeds: NDArray[np.int32], lines: Bits) -> NDArray[np.bool_]:
     """Which bars have a rule anywhere about at the height of their tops or their feet."""
     _, top, _, bottom = seeds.T
-    ruled = np.append(0, np.cumsum(lines.rows.any(axis=1)))
+    ruled = np.append(0, np.cumsum(np.bitwise_or.reduce(lines.rows, axis=1) > 0))
     # As far as the tops of a comb may lie from that of its first bar, and rules from them.
     reach = ((_LEVEL + (1 + 2 * _LEVEL) / _TOUCH) * (bottom - top)).astype(np.int32) + 3
     first, last = (
@@ -212,7 +214,8 @@ def _ruled_runs(ink: Bits, lines: Bits, seeds: NDArray[np.int32]) -> list[NDArra
         for at, (one, other) in enumerate(pairwise(bars))
         if rules.share(one[2], other[0]) < _RULED
     ]
-    return np.split(np.array(bars, np.int32), parted)
+    ends = pairwise([0, *parted, len(bars)])
+    return [np.array(bars[start:stop], np.int32) for start, stop in ends]
 
 
 def _completed(ink: Bits, middle: NDArray[np.float64], rules: Rules) -> list[float]:
@@ -243,22 +246,22 @@ def _faint_bar(ink: Bits, x: float, pitch: float, rules: Rules) -> float | None:
     bits = np.unpackbits(ink.rows[rules.top : rules.bottom, first : right // 8 + 1], axis=1)
     band = bits[:, left - 1 - 8 * first : right + 1 - 8 * first]
     # A bar that leans a little is in one of three columns on each row.
-    cover = (band[:, :-2] | band[:, 1:-1] | band[:, 2:]).mean(axis=0)
-    best = int(cover.argmax())
-    return float(left + best) if cover[best] >= _FAINT else None
+    cover = (band[:, :-2] | band[:, 1:-1] | band[:, 2:]).sum(axis=0, dtype=np.int32).tolist()
+    best = max(cover)
+    return float(left + cover.index(best)) if best / len(band) >= _FAINT else None
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The rules along the tops and along the feet of a row of cells.
 
-    top, bottom: of the cells. counts: intp (2, w + 1), in how many columns left of each one
+    top, bottom: of the cells. counts: int32 (2, w + 1), in how many columns left of each one
     runs along the tops, and along the feet.
     """
 
     top: int
     bottom: int
-    counts: NDArray[np.intp]
+    counts: NDArray[np.int32]
 
     @property
     def seen(self) -> bool:
@@ -270,18 +273,19 @@ class Rules:
         start, stop = round(left) + 1, min(round(right), self.counts.shape[1] - 1)
         if not 0 <= start < stop:
             return 0.0
-        above, below = (self.counts[:, stop] - self.counts[:, start]).tolist()
+        count = self.counts.item
+        above, below = (count(row, stop) - count(row, start) for row in (0, 1))
         return float(above / (stop - start) + below / (stop - start))
 
 
 def rules_along(lines: Bits, top: int, bottom: int) -> Rules:
     """The rules along the tops and the feet of a row of cells. lines: the ruled lines."""
     margin = max(2, (bottom - top) // _TOUCH)
-    counts = np.zeros((2, lines.shape[1] + 1), np.intp)
+    counts = np.zeros((2, lines.shape[1] + 1), np.int32)
     for at, own in zip((top, bottom), counts, strict=True):
         band = lines.rows[max(0, at - margin) : max(0, at + margin)]
         any_ = np.bitwise_or.reduce(band, axis=0)
-        np.cumsum(np.unpackbits(any_, count=lines.shape[1]), out=own[1:])
+        np.cumsum(np.unpackbits(any_, count=lines.shape[1]), dtype=np.int32, out=own[1:])
     return Rules(top, bottom, counts)
 
 

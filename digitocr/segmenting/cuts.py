@@ -190,18 +190,19 @@ def _seams(row: _Row) -> Seams:
     reach = np.maximum(1, np.round(_REACH * figure))
     most = int(reach.max())
     steps = np.arange(-most, most + 1)
-    window = np.clip(waist[:, None] + steps, 0, width[:, None] - 1)  # sides are repeated
-    price = _prices(row, row.first[place][:, None] + window)
-    astray = _ASTRAY * abs(steps) / figure[:, None]
-    astray[abs(steps) > reach[:, None]] = np.inf
+    away = abs(steps)[:, None]
+    window = np.clip(waist + steps[:, None], 0, width - 1)  # sides are repeated
+    price = _prices(row, row.first[place] + window)
+    astray = _ASTRAY * away / figure
+    astray[away > reach] = np.inf
     at = _cheapest(price, astray, heights)
     rows, each = np.arange(len(price))[:, None], np.arange(len(heights))
-    crossed = price[rows, each, at][::-1].cumsum(axis=0)[-1]
-    through = price[:, :, most].sum(axis=0)
+    crossed = price[rows, at, each][::-1].cumsum(axis=0)[-1]
+    through = price[:, most].sum(axis=0)
     worth = crossed <= _SAVES * through
     at[:, ~worth] = most
     good = np.where(worth, crossed, through) <= _MOST_INK * np.maximum(figure, heights)
-    columns, own = np.take_along_axis(window, at.T, axis=1)[good], place[good]
+    columns, own = np.take_along_axis(window, at, axis=0).T[good], place[good]
     first = np.flatnonzero(_changes(own)).tolist()
     return {
         int(row.members[own[start]]): columns[start:stop, : row.heights[own[start]]]
@@ -214,20 +215,20 @@ def _cheapest(
 ) -> NDArray[np.intp]:
     """intp (h, K): the columns of the cheapest path from top to bottom through each picture.
 
-    price: float64 (h, K, W), of each pixel. astray: float64 (K, W), what a column costs more.
+    price: float64 (h, W, K), of each pixel. astray: float64 (W, K), what a column costs more.
     heights: int32 (K,), the rows of each picture, falling; paths stay in the middle below them.
     """
-    height, count, width = price.shape
+    height, width, count = price.shape
     left_of = (heights > np.arange(height)[:, None]).sum(axis=1).tolist()  # pictures, by row
-    cost = np.full((height + 1, count, width + 2), np.inf)  # with a wall on either side
-    cost[0, :, 1:-1] = 0.0
-    left, here, right = cost[:, :, :-2], cost[:, :, 1:-1], cost[:, :, 2:]
+    cost = np.full((height + 1, width + 2, count), np.inf)  # with a wall on either side
+    cost[0, 1:-1] = 0.0
+    left, here, right = cost[:, :-2], cost[:, 1:-1], cost[:, 2:]
     for row, some in enumerate(left_of):
-        best = np.minimum(left[row, :some], right[row, :some])
+        best = np.minimum(left[row, :, :some], right[row, :, :some])
         best += _BEND
-        np.minimum(best, here[row, :some], out=best)
-        best += price[row, :some]
-        np.add(best, astray[:some], out=here[row + 1, :some])
+        np.minimum(best, here[row, :, :some], out=best)
+        best += price[row, :, :some]
+        np.add(best, astray[:, :some], out=here[row + 1, :, :some])
     return _ways_up(cost, heights, left_of)
 
 
@@ -236,27 +237,26 @@ def _ways_up(
 ) -> NDArray[np.intp]:
     """intp (h, K): the column in each row of the path that ends the cheapest, walls not counted.
 
-    cost: float64 (h + 1, K, W + 2), of the best path to each pixel, a row above the picture
+    cost: float64 (h + 1, W + 2, K), of the best path to each pixel, a row above the picture
     first. heights: the rows of each picture, falling. left_of: how many reach each row.
     """
-    count, width = cost.shape[1:]
-    first = np.arange(count) * width  # of each picture in a row of all
-    at = first + cost[heights, np.arange(count)].argmin(axis=1)
-    path = np.full((len(left_of), count), first + width // 2)
-    for row in range(len(left_of) - 1, -1, -1):
+    height, width, count = cost[1:, 1:-1].shape
+    left, level, right = cost[:-1, :-2] + _BEND, cost[:-1, 1:-1], cost[:-1, 2:] + _BEND
+    to_left = (left <= level) & (left <= right)
+    step = np.where(to_left, -count, np.where(right < level, count, 0)).reshape(height, -1)
+    each = np.arange(count)  # of each picture in a column of all
+    at = cost[heights, 1:-1, each].argmin(axis=1) * count + each
+    path = np.full((height, count), width // 2 * count)
+    for row in range(height - 1, -1, -1):
         here = at[: left_of[row]]
         path[row, : len(here)] = here
-        costs = cost[row].ravel()
-        left, level, right = costs[here - 1] + _BEND, costs[here], costs[here + 1] + _BEND
-        to_left = (left <= level) & (left <= right)
-        here += (right < level) & ~to_left
-        here -= to_left
-    path -= first + 1
+        here += step[row].take(here)
+    path //= count
     return path
 
 
 def _prices(row: _Row, columns: NDArray[np.intp]) -> NDArray[np.float64]:
-    """float64 (h, K, W): what it costs to go through the pixels of some columns, intp (K, W)."""
+    """float64 (h, W, K): what it costs to go through the pixels of some columns, intp (W, K)."""
     outside = row.ink.copy()
     cv2.floodFill(outside, None, (0, 0), _OUTSIDE)
     pixels = outside[1:-1].take(columns.ravel(), axis=1)

@@ -108,23 +108,25 @@ class _Loose:
     """The components of a page that may be writing and are of no field yet.
 
     parts: all components. free: bool (C,), which are loose; fields claim them one by one.
-    order: intp (C,), all of them from the top down by their middles. y: int32 (C,), of those.
+    order: intp (C,), all of them from the top down by their middles. x, y: int32 (C,), of those.
     """
 
     parts: Components
     free: NDArray[np.bool_]
     order: NDArray[np.intp]
+    x: NDArray[np.int32]
     y: NDArray[np.int32]
 
     def inside(self, boxes: list[Box]) -> NDArray[np.intp]:
         """Those whose middle lies in one of some boxes, by their indices."""
-        left, top, right, bottom = np.array(boxes).T[..., None]
-        start, stop = self.y.searchsorted([top.min(), bottom.max()])
-        members = np.sort(self.order[start:stop])
-        members = members[self.free[members]]
-        x, y = self.parts.centres[members].T
-        inside = (x >= left) & (x < right) & (y >= top) & (y < bottom)
-        return np.asarray(members[inside.any(axis=0)])
+        highest, lowest = min(box[1] for box in boxes), max(box[3] for box in boxes)
+        start, stop = self.y.searchsorted(np.array([highest, lowest], np.int32)).tolist()
+        members = self.order[start:stop]
+        x, y = self.x[start:stop], self.y[start:stop]
+        own = np.zeros(len(members), bool)
+        for left, top, right, bottom in boxes:
+            own |= (x >= left) & (x < right) & (y >= top) & (y < bottom)
+        return np.sort(members[own & self.free[members]])
 
     def claim(self, members: NDArray[np.intp]) -> None:
         """Some are of a field now."""
@@ -137,9 +139,9 @@ def _loose(parts: Components, page_width: int, page_height: int) -> _Loose:
     rule = (width > 8 * height) | (height > 16 * width)
     solid = (parts.areas > 0.8 * width * height) & (np.minimum(width, height) > 0.03 * page_height)
     huge = (height > _MOST_FIGURE * page_height) | (width > 0.5 * page_width)
-    y = parts.centres[:, 1]
-    order = np.argsort(y)
-    return _Loose(parts, ~(rule | solid | huge), order, y[order])
+    order = np.argsort(parts.centres[:, 1])
+    x, y = parts.centres[order].T.copy()
+    return _Loose(parts, ~(rule | solid | huge), order, x, y)
 
 
 def _in_reading_order(contents: list[Content]) -> list[Content]:

@@ -36,7 +36,9 @@ class Pieces:
         number = np.full(len(self.boxes), -1, np.int32)
         number[order] = np.arange(len(order))
         piece = number[self.runs[3]]
-        runs = np.concatenate([self.runs[:3], piece[None]]).compress(piece >= 0, axis=1)
+        kept = np.flatnonzero(piece >= 0)
+        runs = self.runs.take(kept, axis=1)
+        runs[3] = piece[kept]
         return Pieces(self.component[order], self.boxes[order], self.whole[order], runs)
 
 
