@@ -57,21 +57,21 @@ def _erase(bare: Mask, grey: Mask, runs: Mask, steps: tuple[int, int]) -> None:
     columns = _columns(runs)
     if not len(columns.x):
         return
-    flat, x = bare.ravel(), columns.x
+    flat, shades, x = bare.ravel(), grey.ravel(), columns.x
     top, bottom = columns.top - _MARGIN, columns.top + columns.height + _MARGIN
 
     def at(row: NDArray[np.intp]) -> NDArray[np.intp]:
         return np.clip(row, 0, deep - 1) * steps[0] + x * steps[1]
 
-    above, below = flat.take(at(top - 1)) > 0, flat.take(at(bottom)) > 0
-    for step in range(1, _LOOK):
-        above |= flat.take(at(top - 1 - step)) > 0
-        below |= flat.take(at(bottom + step)) > 0
-    first, end = np.maximum(top, 0), np.minimum(bottom, deep)
-    bands = _bands(end - first, at(first), steps[0])
+    above, below = (
+        np.any([flat.take(at(row + away * step)) > 0 for step in range(_LOOK)], axis=0)
+        for row, away in ((top - 1, -1), (bottom, 1))
+    )
+    top, bottom = np.maximum(top, 0), np.minimum(bottom, deep)
+    bands = _bands(bottom - top, at(top), steps[0])
     darkness = np.empty(len(x), np.uint8)
     for own, band in bands:
-        darkness[own] = 255 - grey.ravel().take(band).min(axis=0)
+        darkness[own] = 255 - shades.take(band).min(axis=0)
     beside = [x[step:] - x[:-step] == step for step in range(1, _SLANT + 1)]
     kept = (above & _near(below, beside)) | (below & _near(above, beside))
     kept |= _near(above | below, beside) & _stands_out(darkness, beside[0])

@@ -83,11 +83,11 @@ def _set_along(runs: Runs, bits: Bitplane) -> tuple[NDArray[np.intp], NDArray[np
     row, start, end = runs.T
     bounds = np.concatenate([[0], np.cumsum(end - start)])
     run = np.repeat(np.arange(len(runs)), end - start)
-    x = np.arange(len(run)) + (start - bounds[:-1])[run]
     word, bit = bits.place(row)
-    there = bits.words.ravel().take(x + word[run]) & bit[run]
+    to_x = start - bounds[:-1]
+    there = bits.words.ravel().take(np.arange(len(run)) + (word + to_x)[run]) & bit[run]
     at = np.flatnonzero(there != 0)
-    return x[at], np.searchsorted(at, bounds)
+    return at + to_x[run[at]], np.searchsorted(at, bounds)
 
 
 def _alike(runs: Runs, most: int) -> NDArray[np.bool_]:
@@ -119,11 +119,12 @@ def _in_step(runs: Runs) -> NDArray[np.bool_]:
 def _intruding(runs: Runs) -> NDArray[np.bool_]:
     """(N,) whether a run stands inside one cell of a row of cells, as a tall 1 does."""
     intruding = np.zeros(len(runs), bool)
+    start, end = np.ascontiguousarray(runs.T[1:])
     left = np.arange(len(runs))
     while len(left):
-        own, first = runs[left], runs[left[0]]
-        _, start, end = np.abs(own - first).T
-        of_row = (start <= 4) & (end <= 4)
+        first = left[0]
+        of_row = np.abs(start[left] - start[first]) <= 4
+        of_row &= np.abs(end[left] - end[first]) <= 4
         row_of_cells, left = left[of_row], left[~of_row]
         if len(row_of_cells) >= _FEWEST_LINES:
             intruding[row_of_cells] = _inside_cells(runs[row_of_cells, 0])
