@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.cleaning.morphology import over, reduced
-from digitocr.components import closed_runs, components_of, runs_of
+from digitocr.components import boxes_and_areas, closed_runs, runs_of
 
 __all__ = ["measure_turn"]
 
@@ -63,11 +63,11 @@ def _words(mask: Mask, size: float) -> NDArray[np.int32]:
     if size >= 2 * _ENOUGH:  # half the scale is enough to see where words are
         return 2 * _words(over(reduced(mask, 2), 0.0), size / 2)
     runs = closed_runs(runs_of(mask), round(_SMEAR * size / 2), mask.shape[1])
-    parts = components_of(runs, mask.shape)
-    width, height, area = parts.widths, parts.heights, parts.areas
+    boxes, area = boxes_and_areas(runs)
+    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     word = (width >= _LONG * height) & (height <= _TALLEST * size) & (height >= _LOWEST * size)
     word &= area >= 0.3 * width * height
-    return np.column_stack([parts.boxes[:, :2], width, height])[word]
+    return np.column_stack([boxes[:, :2], width, height])[word]
 
 
 def _words_aside(mask: Mask, size: float) -> NDArray[np.int32]:
