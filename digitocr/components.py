@@ -159,7 +159,8 @@ def closed_runs(runs: NDArray[np.int32], reach: int, width: int) -> NDArray[np.i
     start, end = start * (start > reach), np.where(end < width - reach, end, np.int32(width))
     apart = np.ones(len(row) + 1, bool)
     apart[1:-1] = (row[1:] != row[:-1]) | (start[1:] - end[:-1] > 2 * reach)
-    return np.stack([row[apart[:-1]], start[apart[:-1]], end[apart[1:]]])
+    at = np.flatnonzero(apart)
+    return np.stack([row.take(at[:-1]), start.take(at[:-1]), end.take(at[1:] - 1)])
 
 
 def _runs(rows: NDArray[np.uint8]) -> NDArray[np.int32]:

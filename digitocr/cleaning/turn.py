@@ -113,10 +113,11 @@ def _lopsided(profiles: NDArray[np.int64], heights: NDArray[np.int32]) -> NDArra
     each, rows = np.arange(len(profiles)), np.arange(profiles.shape[1])
     dense = np.sort(profiles, axis=1)[each, -np.maximum(1, heights // 4)]
     body = (profiles >= _BODY * dense[:, None]) & (rows < heights[:, None])
-    first, last = body.argmax(axis=1), len(rows) - body[:, ::-1].argmax(axis=1)
-    so_far = np.pad(np.cumsum(profiles, axis=1), ((0, 0), (1, 0)))
+    first, last = body.argmax(axis=1), len(rows) - 1 - body[:, ::-1].argmax(axis=1)
+    so_far = np.cumsum(profiles, axis=1)
     total = so_far[:, -1]
-    more = so_far[each, first] - (total - so_far[each, last])
+    above, below = so_far[each, first] - profiles[each, first], total - so_far[each, last]
+    more = above - below
     return np.asarray(np.sign(more) * (np.abs(more) >= _LOPSIDED * total), np.int64)
 
 
