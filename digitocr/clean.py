@@ -20,7 +20,7 @@ from digitocr.cleaning.straighten import Pose, straighten
 from digitocr.cleaning.threshold import binarise, drop_specks, stroke_width
 from digitocr.cleaning.trim import trimmed
 from digitocr.cleaning.turn import measure_turn
-from digitocr.components import find_components, packed
+from digitocr.components import boxes_and_areas, runs_of
 from digitocr.recipe import CleanOptions
 from digitocr.types import Ink, Page
 
@@ -144,8 +144,8 @@ def _sketch(flat: Mask, reduction: float) -> _Sketch:
 
 def _character_size(mask: Mask) -> float:
     """The median of the longer sides of components, 0.0 if there are none."""
-    parts = find_components(packed(mask))
-    sides = np.maximum(parts.widths, parts.heights)
+    boxes, _ = boxes_and_areas(runs_of(mask))
+    sides = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
     sides = sides[(sides >= 4) & (sides < max(mask.shape) / 10)]
     return float(np.median(sides)) if len(sides) else 0.0
 

@@ -13,10 +13,10 @@ __all__ = [
     "Bits",
     "Components",
     "Hole",
+    "boxes_and_areas",
     "boxes_of",
     "chains",
     "closed_runs",
-    "components_of",
     "find_components",
     "groups",
     "linked",
@@ -100,24 +100,31 @@ def find_components(ink: Bits, holes: Sequence[Hole] = ()) -> Components:
     for top, bottom, columns in holes:
         hole = np.packbits(columns)
         rows[top:bottom, : len(hole)] &= ~hole
-    return components_of(_runs(rows), ink.shape)
-
-
-def components_of(runs: NDArray[np.int32], shape: tuple[int, int]) -> Components:
-    """The 8-connected components of runs, as of ``find_components``.
-
-    runs: int32 (3, N), row, start and end, row by row. shape: (h, w) of the mask.
-    """
+    runs = _runs(rows)
     part, count = linked(runs)
-    square = (runs[0] >> 1) * np.int32(shape[1]) + (runs[1] >> 1)
+    square = (runs[0] >> 1) * np.int32(ink.shape[1]) + (runs[1] >> 1)
     begins = np.full(count, np.iinfo(np.int32).max, np.int32)
     np.minimum.at(begins, part, square)
     number = np.empty(count, np.int32)
     number[np.argsort(begins)] = np.arange(count)
     runs = np.concatenate([runs, number.take(part)[None]])
-    areas = np.bincount(runs[3], runs[2] - runs[1], count).astype(np.int32)
-    boxes = boxes_of(runs, count)
-    return Components(shape, boxes, areas, (boxes[:, :2] + boxes[:, 2:]) // 2, runs)
+    boxes, areas = boxes_of(runs, count), _areas_of(runs, count)
+    return Components(ink.shape, boxes, areas, (boxes[:, :2] + boxes[:, 2:]) // 2, runs)
+
+
+def boxes_and_areas(runs: NDArray[np.int32]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The boxes and the areas of the 8-connected components of runs, in the order they begin.
+
+    runs: int32 (3, N), row, start and end, row by row. It is all that some ask, and takes less.
+    """
+    part, count = linked(runs)
+    runs = np.concatenate([runs, part[None].astype(np.int32)])
+    return boxes_of(runs, count), _areas_of(runs, count)
+
+
+def _areas_of(runs: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+    """int32 (count,): the pixels of what runs make up, as of ``boxes_of``."""
+    return np.bincount(runs[3], runs[2] - runs[1], count).astype(np.int32)
 
 
 def boxes_of(runs: NDArray[np.int32], count: int) -> NDArray[np.int32]:
@@ -152,7 +159,8 @@ def closed_runs(runs: NDArray[np.int32], reach: int, width: int) -> NDArray[np.i
     start, end = start * (start > reach), np.where(end < width - reach, end, np.int32(width))
     apart = np.ones(len(row) + 1, bool)
     apart[1:-1] = (row[1:] != row[:-1]) | (start[1:] - end[:-1] > 2 * reach)
-    return np.stack([row[apart[:-1]], start[apart[:-1]], end[apart[1:]]])
+    at = np.flatnonzero(apart)
+    return np.stack([row.take(at[:-1]), start.take(at[:-1]), end.take(at[1:] - 1)])
 
 
 def _runs(rows: NDArray[np.uint8]) -> NDArray[np.int32]:

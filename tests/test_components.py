@@ -8,9 +8,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from digitocr.components import (
+    boxes_and_areas,
     chains,
     closed_runs,
-    components_of,
     find_components,
     neighbours,
     packed,
@@ -81,8 +81,6 @@ def test_runs_are_closed_as_a_mask_is() -> None:
         runs = closed_runs(runs_of(mask), reach, width)
         assert runs.dtype == np.int32
         assert np.array_equal(runs, runs_of(closed))
-        boxes = components_of(runs, (61, width)).boxes
-        assert np.array_equal(boxes, find_components(packed(closed)).boxes)
 
 
 def test_holes_are_taken_for_paper() -> None:
@@ -148,6 +146,9 @@ def test_a_component_is_measured_as_opencv_measures_it() -> None:
         left_top = parts.boxes[:, :2]
         ours = np.column_stack([left_top, parts.widths, parts.heights, parts.areas])
         assert np.array_equal(ours, measured[1:])
+        boxes, areas = boxes_and_areas(runs_of(mask))
+        also = np.column_stack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2], areas])
+        assert sorted(also.tolist()) == sorted(measured[1:].tolist())
 
 
 def test_no_things_make_no_groups() -> None:

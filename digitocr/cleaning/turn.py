@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digitocr.cleaning.morphology import over, reduced
-from digitocr.components import closed_runs, components_of, runs_of
+from digitocr.components import boxes_and_areas, closed_runs, runs_of
 
 __all__ = ["measure_turn"]
 
@@ -63,11 +63,11 @@ def _words(mask: Mask, size: float) -> NDArray[np.int32]:
     if size >= 2 * _ENOUGH:  # half the scale is enough to see where words are
         return 2 * _words(over(reduced(mask, 2), 0.0), size / 2)
     runs = closed_runs(runs_of(mask), round(_SMEAR * size / 2), mask.shape[1])
-    parts = components_of(runs, mask.shape)
-    width, height, area = parts.widths, parts.heights, parts.areas
+    boxes, area = boxes_and_areas(runs)
+    width, height = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
     word = (width >= _LONG * height) & (height <= _TALLEST * size) & (height >= _LOWEST * size)
     word &= area >= 0.3 * width * height
-    return np.column_stack([parts.boxes[:, :2], width, height])[word]
+    return np.column_stack([boxes[:, :2], width, height])[word]
 
 
 def _words_aside(mask: Mask, size: float) -> NDArray[np.int32]:
@@ -113,10 +113,11 @@ def _lopsided(profiles: NDArray[np.int64], heights: NDArray[np.int32]) -> NDArra
     each, rows = np.arange(len(profiles)), np.arange(profiles.shape[1])
     dense = np.sort(profiles, axis=1)[each, -np.maximum(1, heights // 4)]
     body = (profiles >= _BODY * dense[:, None]) & (rows < heights[:, None])
-    first, last = body.argmax(axis=1), len(rows) - body[:, ::-1].argmax(axis=1)
-    so_far = np.pad(np.cumsum(profiles, axis=1), ((0, 0), (1, 0)))
+    first, last = body.argmax(axis=1), len(rows) - 1 - body[:, ::-1].argmax(axis=1)
+    so_far = np.cumsum(profiles, axis=1)
     total = so_far[:, -1]
-    more = so_far[each, first] - (total - so_far[each, last])
+    above, below = so_far[each, first] - profiles[each, first], total - so_far[each, last]
+    more = above - below
     return np.asarray(np.sign(more) * (np.abs(more) >= _LOPSIDED * total), np.int64)
 
 
