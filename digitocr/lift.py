@@ -69,10 +69,9 @@ def _writing(ink: Ink, segments: Segments, field: Field, start: int, stop: int) 
     """The writing of a field whose candidates are those from ``start`` to ``stop``."""
     first, last = int(segments.span[start, 0]), int(segments.span[stop - 1, 1])
     boxes = segments.atom_boxes[first:last]
-    left, top = boxes[:, :2].min(axis=0).tolist()
-    right, bottom = boxes[:, 2:].max(axis=0).tolist()
-    left, top = (max(0, min(own) - 2) for own in ((left, field.box[0]), (top, field.box[1])))
-    right, bottom = (max(own) + 2 for own in ((right, field.box[2]), (bottom, field.box[3])))
+    lefts, tops, rights, bottoms = zip(field.box, *boxes.tolist(), strict=True)
+    left, top = max(0, min(lefts) - 2), max(0, min(tops) - 2)
+    right, bottom = max(rights) + 2, max(bottoms) + 2
     window = slice(top, bottom), slice(left, right)
     return Writing(ink.grey[window], segments.labels[window], left, top, first, boxes)
 

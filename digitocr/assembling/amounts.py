@@ -17,7 +17,7 @@ from decimal import Decimal
 from functools import cache
 
 from digitocr.assembling.automaton import Automaton, of_patterns
-from digitocr.assembling.kinds import Kind, digits_of
+from digitocr.assembling.kinds import Kind, digit_of, digits_of
 
 __all__ = ["amount"]
 
@@ -46,7 +46,7 @@ def amount(decimals: int, implied: bool) -> Kind:
 
     return Kind(
         patterns=_patterns(decimals, implied),
-        essential=digits_of,
+        essential=digit_of,
         padded=True,
         read=read,
         listed=listed,

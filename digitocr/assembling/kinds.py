@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from digitocr.assembling.automaton import ANY_SEPARATOR
 from digitocr.types import CLASSES
 
-__all__ = ["Kind", "digits_of", "number", "of_digits", "of_pattern"]
+__all__ = ["Kind", "digit_of", "digits_of", "number", "of_digits", "of_pattern"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,11 @@ def digits_of(text: str) -> str:
     return "".join(filter(CLASSES.__contains__, text))
 
 
+def digit_of(sign: str) -> str:
+    """One sign if it is a digit, else nothing: as ``digits_of``, but quicker."""
+    return sign if sign in CLASSES else ""
+
+
 def number() -> Kind:
     """Any digits, with separators anywhere; the value is the digits."""
     return of_pattern(f"{ANY_SEPARATOR}*[0-9](?:[0-9]|{ANY_SEPARATOR})*")
@@ -67,7 +72,7 @@ def of_pattern(pattern: str) -> Kind:
     """What a regular expression matches; the value is the digits."""
     return Kind(
         patterns={"digits": pattern},
-        essential=digits_of,
+        essential=digit_of,
         padded=False,
         read=lambda essence, pattern: essence,
         listed=lambda entry: digits_of(entry) or None,

@@ -7,7 +7,7 @@ grammar: a text's probability is the sum over all ways to say it column by colum
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,33 +45,41 @@ def texts_of(
 def _followed(beam: _Beam, column: list[float], grammar: Grammar) -> _Beam:
     """The beginnings after one more column."""
     nothing = column[-1]
-    signs = [(sign, share) for sign, share in zip(SIGNS, column, strict=False) if share > _LEAST]
+    signs = {sign: share for sign, share in zip(SIGNS, column, strict=False) if share > _LEAST}
+    going_on: dict[Hashable, list[tuple[str, float, Hashable]]] = {}  # many are in one state
     after: _Beam = {}
     for (text, state), (bare, signed) in beam.items():
-        both = _sum(bare, signed)
-        _add(after, (text, state), both + nothing, _NEVER)
-        for sign, share in signs:
-            if text and sign == text[-1]:
-                _add(after, (text, state), _NEVER, signed + share)
-                before = bare  # the same sign again must be parted by nothing
-            else:
-                before = both
-            following = grammar.step(state, sign) if before > _NEVER else None
-            if following is not None:
-                _add(after, (text + sign, following), _NEVER, before + share)
+        both, last = _sum(bare, signed), text[-1:]
+        new = both + nothing, signed + signs.get(last, _NEVER)
+        old = after.get((text, state))
+        after[text, state] = new if old is None else (_sum(old[0], new[0]), _sum(old[1], new[1]))
+        if state not in going_on:
+            going_on[state] = _going_on(state, signs, grammar)
+        for sign, share, following in going_on[state]:
+            before = bare if sign == last else both  # the same again must be parted by nothing
+            if before == _NEVER:
+                continue
+            key = text + sign, following
+            old = after.get(key)
+            total = before + share
+            after[key] = (_NEVER, total) if old is None else (old[0], _sum(old[1], total))
     return after
 
 
-def _add(beam: _Beam, key: tuple[str, Hashable], bare: float, signed: float) -> None:
-    old = beam.get(key)
-    beam[key] = (bare, signed) if old is None else (_sum(old[0], bare), _sum(old[1], signed))
+def _going_on(
+    state: Hashable, signs: Mapping[str, float], grammar: Grammar
+) -> list[tuple[str, float, Hashable]]:
+    """The signs that may follow in a state, with their shares, and the state after each."""
+    after = [(sign, share, grammar.step(state, sign)) for sign, share in signs.items()]
+    return [one for one in after if one[2] is not None]
 
 
 def _best(beam: _Beam) -> _Beam:
     if len(beam) <= _BEAM:
         return beam
-    kept = sorted(beam.items(), key=lambda one: -_sum(*one[1]))[:_BEAM]
-    return dict(kept)
+    items, totals = list(beam.items()), [_sum(*ends) for ends in beam.values()]
+    order = sorted(range(len(items)), key=totals.__getitem__, reverse=True)
+    return dict(items[at] for at in order[:_BEAM])
 
 
 def _sum(one: float, other: float) -> float:

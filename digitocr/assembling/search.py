@@ -105,16 +105,23 @@ def _follow(
     before: _Beam, after: _Beam, at: int, signs: Sequence[tuple[str, float]], grammar: Grammar
 ) -> None:
     """Take an edge from each of the beginnings, read as each of its signs."""
-    step = grammar.step
+    going_on: dict[Hashable, list[tuple[str, float, Hashable]]] = {}  # many are in one state
     for (text, state), (total, best, way) in before.items():
-        for sign, score in signs:
-            following = step(state, sign) if sign else state
-            if following is None:
-                continue
+        if state not in going_on:
+            going_on[state] = _going_on(state, signs, grammar)
+        for sign, score, following in going_on[state]:
             key = text + sign, following
             new = total + score, best + score, (way, at, sign)
             old = after.get(key)
             after[key] = new if old is None else _both(old, new)
+
+
+def _going_on(
+    state: Hashable, signs: Sequence[tuple[str, float]], grammar: Grammar
+) -> list[tuple[str, float, Hashable]]:
+    """The signs that may follow in a state, with their scores, and the state after each."""
+    after = [(*one, grammar.step(state, one[0]) if one[0] else state) for one in signs]
+    return [one for one in after if one[2] is not None]
 
 
 def _both(old: _Step, new: _Step) -> _Step:
@@ -128,7 +135,9 @@ def _both(old: _Step, new: _Step) -> _Step:
 def _best(beam: _Beam) -> _Beam:
     if len(beam) <= _BEAM:
         return beam
-    return dict(sorted(beam.items(), key=lambda one: -one[1][0])[:_BEAM])
+    items, totals = list(beam.items()), [total for total, _, _ in beam.values()]
+    order = sorted(range(len(items)), key=totals.__getitem__, reverse=True)
+    return dict(items[at] for at in order[:_BEAM])
 
 
 def _sum(one: float, other: float) -> float:
