@@ -27,6 +27,8 @@ from typing import Any
 from measure import digits_right, read_table, timed
 from pages import draw_pages
 
+from digitocr.engines.worker import environment
+
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
 _DRAWN = 12  # different pages; more are copies of them under other names
 # The stages inside ``prepare``, by the modules that call them and their names there.
@@ -51,13 +53,18 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=48)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--model", default="digits", help="name or file, as the command takes it")
+    parser.add_argument("--stages", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.stages:
+        _stages(options.stages, options.model)
+        return
     with tempfile.TemporaryDirectory() as work:
         drawn, many = Path(work, "drawn"), Path(work, "many")
         draw_pages(drawn, _DRAWN)
         _copies(drawn, many, options.pages)
         rate = _whole_program(drawn, many, options)
-        _stages(drawn, options.model)
+        own = [sys.executable, __file__, "--stages", str(drawn), "--model", options.model]
+        subprocess.run(own, env=environment(), check=True)  # as workers run
         _peers(drawn, options.jobs, rate)
 
 
@@ -112,7 +119,6 @@ def _whole_program(drawn: Path, many: Path, options: argparse.Namespace) -> floa
 
 def _stages(drawn: Path, model: str) -> None:
     """Print the milliseconds per page of each stage, in one thread."""
-    os.environ.update(ONE_THREAD)
     import cv2
 
     cv2.setNumThreads(1)

@@ -21,7 +21,7 @@ from typing import Any
 
 from digitocr.errors import TimedOut, WorkerCrashed
 
-__all__ = ["Process", "head_start", "serve"]
+__all__ = ["Process", "environment", "head_start", "serve"]
 
 # Nothing of the caller's main module is run again in the worker, as multiprocessing does,
 # so that a script without a main guard does not start itself over and over.
@@ -149,12 +149,17 @@ def _begun() -> _Begun:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,  # decoders chatter; their findings come as errors
             pass_fds=[theirs.fileno()],
-            env=_MALLOC | os.environ | _THREADS,
+            env=environment(),
         )
         with contextlib.suppress(OSError):  # it ended already
             link.send(sys.path)
         return link, child
     return link, None
+
+
+def environment() -> dict[str, str]:
+    """The variables that a worker runs with: this process's, one thread, and memory that stays."""
+    return _MALLOC | os.environ | _THREADS
 
 
 class _RemoteTraceback(Exception):
