@@ -117,10 +117,14 @@ def test_words_that_end_like_digits_are_hardly_looked_at_either() -> None:
     assert 0 < looked_at.count < len(page.crops) / 3
 
 
-def test_digits_that_touch_before_the_last_tell_nothing_and_all_is_looked_at() -> None:
+@pytest.mark.parametrize("how", ["wide", "cut"])
+def test_digits_that_touch_before_the_last_tell_nothing_and_all_is_looked_at(how: str) -> None:
     page = written(np.random.default_rng(4), ["9999a9"], clear=1.0)
     touching = (page.span == (4, 5)).all(axis=1)
-    page.boxes[touching, 0] = page.boxes[touching, 2] - 44
+    if how == "wide":
+        page.boxes[touching, 0] = page.boxes[touching, 2] - 44
+    else:
+        page.cuts[touching] = 1
     looked_at = Shown()
     probabilities_of([page], looked_at)
     assert looked_at.count == len(page.crops)

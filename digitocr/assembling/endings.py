@@ -33,7 +33,7 @@ class Endings:
     last: bool (N,), which may be the last sign of their stretch. A sign that stands alone on
         its line is no number. before: bool (N,), which may be the high sign before that.
     joined: bool (N,), which are of several pieces. mark: as of ``Segments``.
-    touching: bool (N,), which pieces may be several digits that touch and were not cut: what
+    touching: bool (N,), which pieces may be several digits that touch, or parts of such: what
         they look like tells nothing.
     """
 
@@ -54,7 +54,8 @@ class Endings:
         probabilities: float32 (N, 11), right for what comes first.
         """
         asked = self.before & ~self._beside(self.before & self.touching)
-        return np.asarray(asked & self._beside(self.last & self._may_be(probabilities)))
+        last = self.last & self._may_be(probabilities)
+        return np.asarray(asked & self._beside(last))
 
     def hopeful(self, probabilities: NDArray[np.float32]) -> Mask:
         """bool (N,): what may be part of a number; the rest may be taken for no digits.
@@ -102,7 +103,7 @@ def endings_of(glyphs: Glyphs | Segments) -> Endings:
         last=of_candidates(ends & ~alone[line]),
         before=of_candidates(_last_of_each(high & ~ends, number)),
         joined=joined,
-        touching=_wide(glyphs.boxes) & ~joined,
+        touching=((glyphs.cuts > 0) | _wide(glyphs.boxes)) & ~joined,
         mark=glyphs.mark,
     )
 
