@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import struct
@@ -35,6 +36,20 @@ def paper() -> ModuleType:
         sys.path.remove(str(SAMPLES))
         sys.dont_write_bytecode = writes
     return sheet
+
+
+@pytest.fixture(scope="session")
+def children() -> Callable[[int], set[int]]:
+    """The processes that a process has started and that still run, as /proc tells them."""
+
+    def found(process: int) -> set[int]:
+        processes: set[int] = set()
+        for thread in Path(f"/proc/{process}/task").glob("*/children"):
+            with contextlib.suppress(OSError):  # the thread has ended
+                processes |= {int(child) for child in thread.read_text().split()}
+        return processes
+
+    return found
 
 
 def write_idx(file: Path, array: NDArray[np.uint8]) -> None:

@@ -467,15 +467,6 @@ def test_evaluate_prints_one_object_and_nothing_else(tmp_path: Path) -> None:
 # Signals: 130 and 143
 
 
-def children(process: int) -> set[int]:
-    """The processes that a process has started and that still run."""
-    found = set()
-    for thread in Path(f"/proc/{process}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found |= {int(child) for child in thread.read_text().split()}
-    return found
-
-
 def alive(process: int) -> bool:
     with contextlib.suppress(OSError):
         return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
@@ -519,7 +510,7 @@ def pile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_an_interrupted_run_leaves_nothing_but_what_it_read(
-    number, to_all, delay, status, pile, tmp_path
+    number, to_all, delay, status, pile, children, tmp_path
 ) -> None:
     out = tmp_path / "out.csv"
     out.write_text("old")

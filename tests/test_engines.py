@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,22 +73,18 @@ def test_a_worker_that_dies_idle_is_replaced() -> None:
         assert outcome(lone.submit(os.getpid)) != first
 
 
-def children() -> set[int]:
-    """The processes of this one."""
-    listed = Path("/proc/self/task").glob("*/children")
-    return {int(child) for thread in listed for child in thread.read_text().split()}
-
-
 with_proc = pytest.mark.skipif(
     not Path("/proc/self/task").is_dir(), reason="children are found in /proc"
 )
 
 
 @with_proc
-def test_a_worker_that_was_begun_ahead_is_the_first() -> None:
-    before = children()
+def test_a_worker_that_was_begun_ahead_is_the_first(
+    children: Callable[[int], set[int]],
+) -> None:
+    before = children(os.getpid())
     with head_start():
-        begun = children() - before
+        begun = children(os.getpid()) - before
         with Workers(1, megabytes=1500) as lone:
             first = outcome(lone.submit(os.getpid))
             os.kill(first, signal.SIGKILL)
@@ -98,11 +94,13 @@ def test_a_worker_that_was_begun_ahead_is_the_first() -> None:
 
 
 @with_proc
-def test_a_worker_that_was_begun_in_vain_is_ended() -> None:
-    before = children()
+def test_a_worker_that_was_begun_in_vain_is_ended(
+    children: Callable[[int], set[int]],
+) -> None:
+    before = children(os.getpid())
     with head_start():
-        assert children() - before
-    assert not children() - before
+        assert children(os.getpid()) - before
+    assert not children(os.getpid()) - before
 
 
 def test_a_row_of_crashes_costs_nothing_but_the_tasks_that_crash(workers: Workers) -> None:

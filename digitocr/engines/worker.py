@@ -132,7 +132,7 @@ def head_start() -> Iterator[None]:
 
 def _next() -> _Begun:
     """The process that was begun ahead, else a new one."""
-    with contextlib.suppress(IndexError):
+    with contextlib.suppress(IndexError):  # asked so, no two threads can have the same one
         return _ahead.pop()
     return _begun()
 
